@@ -1,0 +1,44 @@
+"""replay: what a failover log means. Events, the fold to a state, the decision.
+
+Law: pure. No file, clock, environment, randomness, logging, network or decoding of bytes; time is always an argument.
+Imports nothing of ours.
+"""
+
+from replay.decide import AllModelsFailed, Decision, Skipped, decide
+from replay.events import (
+    AttemptFailed,
+    AttemptSucceeded,
+    Event,
+    FailureCleared,
+    ModelSwitch,
+    Recorded,
+    event_from_fields,
+    fields_from_event,
+)
+from replay.policy import Chain, Cooldown, Policy
+from replay.state import INITIAL, Failure, ModelState, Probe, evolve, fold, scan
+
+__all__ = [
+    "INITIAL",
+    "AllModelsFailed",
+    "AttemptFailed",
+    "AttemptSucceeded",
+    "Chain",
+    "Cooldown",
+    "Decision",
+    "Event",
+    "Failure",
+    "FailureCleared",
+    "ModelState",
+    "ModelSwitch",
+    "Policy",
+    "Probe",
+    "Recorded",
+    "Skipped",
+    "decide",
+    "event_from_fields",
+    "evolve",
+    "fields_from_event",
+    "fold",
+    "scan",
+]
