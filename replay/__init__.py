@@ -16,7 +16,7 @@ from replay.events import (
     fields_from_event,
 )
 from replay.policy import Chain, Cooldown, Policy
-from replay.state import INITIAL, Failure, ModelState, Probe, evolve, fold, scan
+from replay.state import INITIAL, Failure, ModelState, Probe, changes, evolve, fold, scan
 
 __all__ = [
     "INITIAL",
@@ -35,6 +35,7 @@ __all__ = [
     "Probe",
     "Recorded",
     "Skipped",
+    "changes",
     "decide",
     "event_from_fields",
     "evolve",

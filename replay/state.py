@@ -7,7 +7,7 @@ Order is the position in the log, never the timestamp: clocks jump, files don't.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -95,6 +95,15 @@ def scan(events: Iterable[Event | Recorded], state: ModelState = INITIAL) -> Ite
     for event in events:
         state = evolve(state, event)
         yield state
+
+
+def changes(state: ModelState, event: Event) -> bool:
+    """Whether the event would tell the state anything new; what only counts on doesn't."""
+    healthy = isinstance(event, AttemptSucceeded) and state.current is not None and state.last_good == event.model
+    if healthy and not state.tried and not state.probing:
+        return False  # the usual request: nothing to compare
+    after = evolve(state, event)
+    return replace(after, position=state.position, failing=state.failing) != state
 
 
 class _Draft:

@@ -1,0 +1,245 @@
+"""The append protocol: one event becomes one durable line behind everything that others have written.
+
+Law: an event is acknowledged (``append`` returns) only when its line is on the disk. Nothing in the file is ever
+overwritten or cut off. Errors of the system pass through as OSError; what to do without a disk is the session's
+business.
+
+Under the file's lock, for each call: see that the path still names this file, fold what has come, let the caller
+decide again, then for each event one ``write`` and one ``fdatasync``. If the last byte is no newline, somebody
+crashed in mid-line: our line starts with one, in the same write.
+"""
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+from eventlog import codec, file, sources
+from eventlog.reader import Reader
+from eventlog.report import Report
+from replay import INITIAL, Event, ModelState, Recorded, fold
+from replay.events import format_time
+
+Durability = Literal["disk", "process"]
+"""``disk``: synced before it is acknowledged. ``process``: survives the process, not the machine."""
+
+REMEMBERED: Final = 256
+"""So many of the last acknowledged events are written again where a file was replaced by one without them."""
+
+STILL: Final = 0.2
+"""Seconds for which a host's file must have stood still before we end its unfinished line."""
+
+_PATIENCE: Final = 2.0
+_EDGE: Final = 64
+
+
+class Log:
+    """One log file of this process: what it says so far, and a way to add to it. Safe to use from several threads."""
+
+    def __init__(self, path: Path, durability: Durability = "disk") -> None:
+        self.path = path
+        self.durability = durability
+        self.state: ModelState = INITIAL
+        """The state after the last whole event, an unterminated one included."""
+        self._name = sources.session_name(path)
+        self._acknowledged: OrderedDict[str | None, Event] = OrderedDict()
+        self._fd: int | None = None
+        self._identity: file.Identity | None = None
+        self._name_durable = False
+        self._pid = os.getpid()
+        self._thread_lock = threading.RLock()
+        self._begin()
+
+    @property
+    def session(self) -> str:
+        """The id that our records carry."""
+        return self._reader.report.session or self._name
+
+    @property
+    def report(self) -> Report:
+        """The condition of the file, as far as it has been read."""
+        return self._now.report
+
+    def refresh(self) -> None:
+        """Fold what others have written. One ``lstat`` where nobody has."""
+        with self.mutex():
+            found = file.identify_path(self.path)
+            if found is None and self._identity is None:
+                return
+            if found is not None and found.same_file(self._identity) and found.size == self._size:
+                return
+            if self._open(create=False) is not None:
+                self._catch_up()
+
+    def append(self, decide: Callable[[ModelState], Iterable[Event]]) -> list[Recorded]:
+        """Write the events that ``decide`` makes of the state, once it is up to date and the file is locked.
+
+        Returns them where they stand, after they are durable. Raises OSError if the disk refuses, MisuseError if an
+        event has no place in the format; what was written before stays.
+        """
+        with self.mutex():
+            fd = self._lock()
+            try:
+                self._catch_up()
+                for event in self._missing():
+                    self._write(event)
+                return [self._write(event) for event in decide(self.state)]
+            finally:
+                file.unlock(fd)
+
+    def acknowledged(self, event: Event) -> bool:
+        """Whether the event's line is durable, as far as we know."""
+        return event.id in self._acknowledged
+
+    def close(self) -> None:
+        """Give the descriptor back; the next use opens the file anew."""
+        with self.mutex():
+            self._forget()
+
+    def _begin(self) -> None:
+        """Forget what was read: the file will be read from its first byte."""
+        self._reader = Reader(self._name)
+        self._now = self._reader
+        self._folded = INITIAL  # after the last line that has its newline
+        self._size = 0
+        self._edge = b""
+        self.state = INITIAL
+
+    def mutex(self) -> threading.RLock:
+        """This process's own lock: ``flock`` does not keep its threads apart. A forked child starts with new ones."""
+        if self._pid != os.getpid():
+            self._pid, self._thread_lock = os.getpid(), threading.RLock()
+            self._forget()  # the parent's lock on this descriptor would count as ours
+        return self._thread_lock
+
+    def _forget(self) -> None:
+        if self._fd is not None:
+            file.close(self._fd)
+        self._fd = None
+
+    def _open(self, *, create: bool) -> int | None:
+        """The descriptor of the file that the path names now; None if there is none and it is not to be made."""
+        named = file.identify_path(self.path)
+        if self._fd is not None and named is not None and named.same_file(self._identity):
+            return self._fd
+        self._forget()
+        if named is None and not create:
+            return None
+        self._fd = file.open_append(self.path, create=create)
+        identity = file.identify(self._fd)
+        if not identity.same_file(self._identity):
+            self._begin()
+            self._name_durable = False
+        self._identity = identity
+        return self._fd
+
+    def _lock(self) -> int:
+        """The locked descriptor of the file that the path names: it may be replaced while we wait for the lock."""
+        while True:
+            fd = self._open(create=True)
+            if fd is None:
+                raise FileNotFoundError(self.path)
+            file.lock(fd)
+            named = file.identify_path(self.path)
+            if named is not None and named.same_file(self._identity):
+                return fd
+            file.unlock(fd)
+
+    def _catch_up(self) -> None:
+        """Read and fold what has been appended since; all of it if the file was cut or written anew."""
+        fd = self._fd
+        if fd is None:
+            return
+        self._identity = file.identify(fd)
+        size = self._identity.size
+        if size < self._size or file.read_at(fd, self._size - len(self._edge), len(self._edge)) != self._edge:
+            self._begin()
+        while block := file.read_at(fd, self._size, min(file.BLOCK, size - self._size)):
+            self._take(block)
+        self._look_ahead()
+
+    def _take(self, block: bytes) -> None:
+        self._size += len(block)
+        self._edge = (self._edge + block)[-_EDGE:]
+        found = self._reader.feed(block)
+        self._folded = fold(found, self._folded)
+
+    def _look_ahead(self) -> None:
+        """The state with the unterminated last line, which may still turn out to be something else."""
+        self._now, found = self._reader.ahead() if self._reader.open_end else (self._reader, [])
+        self.state = fold(found, self._folded)
+
+    def _missing(self) -> list[Event]:
+        """What we have acknowledged and this file lacks: it was replaced by an older copy, or cut."""
+        return [event for key, event in self._acknowledged.items() if not self._reader.knows(key)]
+
+    def _write(self, event: Event) -> Recorded:
+        fd = self._fd
+        if fd is None:
+            raise FileNotFoundError(self.path)
+        record = codec.encode(event, session=self.session, parent_id=self._parent(fd), prev=self._now.report.last_seal)
+        data = self._lead(fd, event) + record + b"\n"
+        before = self._size
+        written = file.write(fd, data)
+        if written < len(data):
+            # The rest alone would be no line. What was written is a torn one now; the whole record goes behind it.
+            again = b"\n" + record + b"\n"
+            if (taken := file.write(fd, again)) < len(again):
+                raise OSError(f"short write: {taken} of {len(again)} bytes")
+            written, data = written + taken, data[:written] + again
+        if self.durability == "disk":
+            self._sync(fd)
+        self._acknowledged[event.id] = event
+        if len(self._acknowledged) > REMEMBERED:
+            self._acknowledged.popitem(last=False)
+        if file.identify(fd).size == before + written:
+            self._take(data)
+            self._look_ahead()
+        else:  # a host that doesn't lock has written in between
+            self._catch_up()
+        return Recorded(event, self.state.position, before + data.rindex(record))
+
+    def _sync(self, fd: int) -> None:
+        try:
+            file.sync(fd)
+        except OSError:
+            self._forget()  # after a failed sync the system may call lost pages clean: never trust it again
+            raise
+        if not self._name_durable:  # whoever made the file may have crashed before its name was on the disk
+            file.sync_folder(self.path.parent)
+            self._name_durable = True
+
+    def _lead(self, fd: int, event: Event) -> bytes:
+        """What has to stand before the record: a new file's header, or the end of somebody's torn line."""
+        if self._size == 0:
+            stamp = format_time(event.timestamp) if event.timestamp is not None else ""
+            return codec.header(self.session, stamp, str(Path.cwd())) + b"\n"
+        if not self._reader.open_end:
+            return b""
+        if self._reader.hosted:
+            self._wait_for_host(fd)
+        return b"\n"
+
+    def _wait_for_host(self, fd: int) -> None:
+        """An unfinished line in a host's file may be one that it is writing right now."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            identity = file.identify(fd)
+            if identity.size == self._size and time.time() - identity.modified_ns / 1e9 >= STILL:
+                return
+            time.sleep(STILL / 10)
+            self._catch_up()
+            if not self._reader.open_end:
+                return
+        raise BlockingIOError(f"{self.path}: its host is still writing its last line")
+
+    def _parent(self, fd: int) -> str | None:
+        """The id of the file's last entry, whoever wrote it: a host's tree breaks without it."""
+        for offset, length in reversed(self._now.foreign):
+            fields = codec.decode(file.read_at(fd, offset, length))
+            if fields is not None and isinstance(entry := fields.get("id"), str):
+                return entry
+        return self._now.last_id

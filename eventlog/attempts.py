@@ -1,0 +1,142 @@
+"""The attempts of one request: ask, and go on down the chain until a model answers.
+
+Law: every attempt ends in exactly one outcome. What blames a model is recorded, and durable, before the next one is
+asked; what doesn't is the caller's and passes through untouched. No model is asked twice in one loop.
+"""
+
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from eventlog.errors import MisuseError
+from eventlog.outcomes import Outcome, ResponseRefused, of_exception, of_response
+from replay import AllModelsFailed, Chain, Decision, Skipped, decide
+from replay.reasons import FINAL
+
+if TYPE_CHECKING:
+    from eventlog.session import Session
+
+_logger: Final = logging.getLogger("switchlog")
+
+T = TypeVar("T")
+
+
+class Attempt:
+    """One request to one model: ``with attempt: reply = client.chat(attempt.model, messages)``.
+
+    Leaving the block without an error is a success. An error that blames the model is recorded and swallowed, so that
+    the loop goes on; any other passes through.
+    """
+
+    def __init__(self, session: "Session", decision: Decision, model: str, seen: int, turn: str | None) -> None:
+        self.model = model
+        self.decision = decision
+        self.outcome: Outcome | None = None
+        """Why it failed, once it has."""
+        self.error: BaseException | None = None
+        self.settled = False
+        self._session = session
+        self._seen = seen
+        self._turn = turn
+        self._began = time.monotonic()
+        self._streaming = False
+
+    def first_byte(self) -> None:
+        """The model has begun to answer: from now on a failure is recorded and raised, never retried elsewhere."""
+        self._streaming = True
+
+    def response(self, response: T) -> T:
+        """Look at the response of a client that doesn't raise (httpx, requests); it is given back.
+
+        On a status of 400 and above the block is left at once, and the attempt has failed.
+        """
+        if of_response(response, datetime.now(UTC)) is not None:
+            raise ResponseRefused(response)
+        return response
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.settled = True
+        if error is None:
+            self._session.succeeded(self.model, turn=self._turn, duration_ms=self._duration(), seen=self._seen)
+            return False
+        self.error = error
+        outcome = of_exception(error, datetime.now(UTC), self._session.classify)
+        if outcome is None:
+            return False
+        self.outcome = outcome
+        self._record(outcome)
+        return not (self._streaming or outcome.reason in FINAL)
+
+    def _record(self, outcome: Outcome) -> None:
+        try:
+            self._session.failed(
+                self.model,
+                reason=outcome.reason,
+                status=outcome.status,
+                retry_after_ms=outcome.retry_after_ms,
+                error=outcome.error,
+                turn=self._turn,
+                duration_ms=self._duration(),
+                phase="mid_stream" if self._streaming else None,
+                seen=self._seen,
+            )
+        except MisuseError:
+            _logger.exception("a failure of %.200r could not be recorded", self.model)
+
+    def _duration(self) -> int:
+        return round((time.monotonic() - self._began) * 1000)
+
+
+class Attempts:
+    """Iterates over the attempts of one request; ends after the one that succeeds.
+
+    Raises AllModelsFailed (from the last error) when no model is left, and MisuseError if an attempt is asked for
+    before the one before it was used in a ``with`` block.
+    """
+
+    def __init__(self, session: "Session", chain: Chain, turn: str | None) -> None:
+        self._session = session
+        self._chain = chain
+        self._policy = session.policy
+        self._turn = turn
+        self._tried: dict[str, Attempt] = {}
+        self._last: Attempt | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Attempt:
+        if self._last is not None:
+            if not self._last.settled:
+                raise MisuseError("the attempt before was never settled: use each one as `with attempt: …`")
+            if self._last.outcome is None:
+                raise StopIteration
+        decision, seen = self._session.choose(self._chain, self._policy, self._tried.keys(), self._turn)
+        if decision.model is None:
+            raise self._exhausted() from (self._last.error if self._last is not None else None)
+        if decision.forced:  # one a loop: the rest of the chain cools for a reason
+            self._policy = replace(self._policy, force=False)
+        self._last = Attempt(self._session, decision, decision.model, seen, self._turn)
+        self._tried[decision.model] = self._last
+        return self._last
+
+    def _exhausted(self) -> AllModelsFailed:
+        policy = replace(self._policy, force=False)
+        cooling = decide(self._session.state, self._chain, datetime.now(UTC), policy)
+        known = {one.model: one for one in cooling.skipped}
+        models = dict.fromkeys((*self._tried, *known, *self._chain))
+        skipped = tuple(known.get(model) or Skipped(model, self._why(model)) for model in models)
+        return AllModelsFailed(skipped, min((one.until for one in skipped if one.until is not None), default=None))
+
+    def _why(self, model: str) -> str:
+        attempt = self._tried.get(model)
+        return attempt.outcome.reason if attempt is not None and attempt.outcome is not None else "unknown"

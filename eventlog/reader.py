@@ -1,0 +1,211 @@
+"""The exact reader: a log's bytes to its events, and a report on everything else.
+
+Law: no file; it is fed bytes and remembers what the chain needs. It never stops at a bad line, never drops one
+silently and never raises, whatever the bytes. The gateway's handle and every command read through this one class.
+
+A record counts if its seal is right and it belongs to this session. Where a record's ``prev`` is not the seal before
+it, something is missing: a gap. A line that begins like ours and can't be read is *torn* if it looks cut off and the
+chain goes on over it (a crash, healed by the next append), else *corrupt*: so its judgement waits for the next record.
+"""
+
+import copy
+from collections import ChainMap, Counter, deque
+from collections.abc import MutableMapping
+from typing import Final
+
+from eventlog import codec
+from eventlog.lines import Kind, Piece
+from eventlog.report import MOST_FINDINGS, Report
+from eventlog.scan import Splitter, Text, pieces
+from replay import Recorded, event_from_fields
+from replay.events import EVENT_TYPES
+
+_PARENTS: Final = 64
+"""So many of the latest foreign lines are remembered, to find the last one that has an id."""
+
+_ENTRIES: Final = frozenset({Kind.FOREIGN, Kind.ALTERED, Kind.MISPLACED})
+"""Classes whose lines a host may take for entries of its conversation."""
+
+_TOLD: Final = {
+    Kind.CORRUPT: "should be a record of ours and can't be read",
+    Kind.ALTERED: "its seal is wrong or missing: it was changed after it was written; not applied",
+    Kind.MISPLACED: "a record of another session; not applied",
+    Kind.CONFLICT: "another event under an id that is taken; the first one stands",
+    Kind.DUPLICATE: "a second copy of an event; applied once",
+    Kind.NEWER: "written by a newer switchlog; not applied",
+    Kind.TORN: "the rest of a write that a crash cut short",
+    Kind.UNTERMINATED: "the last line has no newline yet",
+    Kind.ZEROS: "a run of NUL bytes, as a power cut leaves them",
+}
+
+
+class Reader:
+    """Reads one session's log, block after block, from its first byte.
+
+    ``name`` is the session's id as the file's name has it (None: there is no name, as with a pipe).
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self.report = Report(session=name)
+        self.position = 0
+        self.last_id: str | None = None
+        """The ``id`` of the last own event; a foreign line behind it may be the last entry (see :attr:`foreign`)."""
+        self.foreign: deque[tuple[int, int]] = deque(maxlen=_PARENTS)
+        """Offset and length of the foreign lines behind the last own event, the latest ones."""
+        self.hosted = False
+        """Whether a host writes here too: it holds a foreign line other than its first."""
+        self._names = {name} if name is not None else set()
+        self._header_read = False
+        self._adopted = False
+        self._ids: MutableMapping[str | None, int] = {}
+        self._splitter = Splitter()
+        self._line = 1
+        self._line_open = False
+        self._waiting: list[tuple[Piece, int]] = []
+
+    def feed(self, block: bytes) -> list[Recorded]:
+        """The events of the lines that end within ``block``."""
+        found: list[Recorded] = []
+        self.report.size += len(block)
+        for text in self._splitter.feed(block):
+            self._text(text, found)
+        return found
+
+    def finish(self) -> list[Recorded]:
+        """The events of an unterminated last line; judges what waited for a next record. Call it once, at the end."""
+        found: list[Recorded] = []
+        rest = self._splitter.rest()
+        if rest is not None:
+            self._text(rest, found, last=True)
+        self._settle(goes_on=True)
+        return found
+
+    def ahead(self) -> tuple["Reader", list[Recorded]]:
+        """This reader as if the log ended here, and the events that this adds. The reader itself can go on."""
+        clone = copy.copy(self)
+        clone.report = copy.copy(self.report)
+        clone.report.pieces = Counter(self.report.pieces)
+        clone.report.findings = list(self.report.findings)
+        clone.foreign = deque(self.foreign, _PARENTS)
+        clone._names = set(self._names)
+        clone._ids = ChainMap({}, self._ids)
+        clone._splitter = copy.copy(self._splitter)
+        clone._waiting = list(self._waiting)
+        return clone, clone.finish()
+
+    def knows(self, event_id: str | None) -> bool:
+        """Whether an event of this id stands in what was read, its newline included."""
+        return event_id in self._ids
+
+    @property
+    def open_end(self) -> bool:
+        """Whether the last byte is no newline: the next append has to begin with one."""
+        return self._splitter.rest() is not None
+
+    def _text(self, text: Text, found: list[Recorded], *, last: bool = False) -> None:
+        if text.offset == 0:
+            self._first(text)
+        for piece in pieces(text):
+            ending = last and piece.offset + piece.length == text.offset + text.length
+            self._piece(piece, found, text if ending else None)
+        self._line += text.ended
+
+    def _first(self, text: Text) -> None:
+        fields = codec.decode(text.data) if text.length == len(text.data) else None
+        session = fields.get("id") if fields is not None and fields.get("type") == "session" else None
+        if isinstance(session, str) and session:
+            self._header_read = True
+            self._names.add(session)
+            named = self.report.session
+            self.report.session = session
+            if named is not None and named != session:
+                self._find("session", text.offset, text.length, f"the header says {session}, the file's name {named}")
+        elif fields is None or fields.get("type") != "session":
+            self._find("header", text.offset, text.length, "the first line is no session header")
+        else:
+            self._find("header", text.offset, text.length, "the session header has no id")
+
+    def _piece(self, piece: Piece, found: list[Recorded], ending: Text | None) -> None:
+        kind = piece.kind
+        if kind is None and piece.fields is None:
+            if ending is None:
+                self._wait(piece)
+                return
+            kind = Kind.TORN
+        elif kind is None:
+            kind = self._record(piece, found)
+            if ending is not None and kind is Kind.EVENT:
+                kind = Kind.UNTERMINATED
+        elif kind is Kind.FOREIGN:
+            self.hosted = self.hosted or piece.offset > 0
+            if ending is not None and piece.length == len(ending.data):
+                kind = Kind.TORN if codec.decode(ending.data) is None else Kind.UNTERMINATED
+        if kind in _ENTRIES and piece.offset > 0:
+            self.foreign.append((piece.offset, piece.length))
+        self._count(kind, piece)
+
+    def _record(self, piece: Piece, found: list[Recorded]) -> Kind:
+        """A whole record or bare event, where it stands."""
+        fields = piece.fields or {}
+        if piece.seal is not None:
+            session = fields.get("session")
+            if not self._belongs(session if isinstance(session, str) else ""):
+                return Kind.MISPLACED
+            self._chain(piece, fields.get("prev"))
+            self.report.last_seal = piece.seal
+        version = fields.get("v", codec.VERSION)
+        newer = fields.get("type") not in EVENT_TYPES or (isinstance(version, int) and version > codec.VERSION)
+        event = None if newer else event_from_fields(fields, codec.FRAME)
+        if event is None and not newer:
+            # Of our type, without what the type needs: unsealed it is somebody else's line that shares the name.
+            return Kind.CORRUPT if piece.seal is not None else Kind.FOREIGN
+        event_id = fields.get("id")
+        if isinstance(event_id, str):
+            self.last_id = event_id
+            self.foreign.clear()
+            digest = hash(codec.content(fields))
+            earlier = self._ids.get(event_id)
+            if earlier is not None:
+                return Kind.DUPLICATE if earlier == digest else Kind.CONFLICT
+            self._ids[event_id] = digest
+        self.position += 1
+        if event is None:
+            return Kind.NEWER
+        self.report.unsealed += piece.seal is None
+        found.append(Recorded(event, self.position, piece.offset))
+        return Kind.EVENT
+
+    def _belongs(self, session: str) -> bool:
+        if session in self._names:
+            return True
+        if not self._header_read and session and not self._adopted:
+            self._adopted = True
+            self._names.add(session)
+            self.report.session = self.report.session or session
+            return True
+        return False
+
+    def _chain(self, piece: Piece, prev: object) -> None:
+        whole = prev == self.report.last_seal
+        self._settle(goes_on=whole)
+        if not whole:
+            self.report.gaps += 1
+            self._find("gap", piece.offset, piece.length, "records are missing before this one, or were moved")
+
+    def _wait(self, piece: Piece) -> None:
+        if len(self._waiting) >= MOST_FINDINGS:  # nobody crashed that often: bounded memory comes first
+            self._settle(goes_on=True)
+        self._waiting.append((piece, self._line))
+
+    def _settle(self, *, goes_on: bool) -> None:
+        waiting, self._waiting = self._waiting, []
+        for piece, line in waiting:
+            self._count(Kind.TORN if goes_on else Kind.CORRUPT, piece, line)
+
+    def _count(self, kind: Kind, piece: Piece, line: int | None = None) -> None:
+        self.report.count(kind)
+        if kind in _TOLD:
+            self._find(kind.value, piece.offset, piece.length, _TOLD[kind], line)
+
+    def _find(self, what: str, offset: int, length: int, told: str, line: int | None = None) -> None:
+        self.report.find(what, self._line if line is None else line, offset, length, told)

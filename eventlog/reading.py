@@ -1,0 +1,108 @@
+"""Reading a whole log at once: its events in order, then its report.
+
+Law: ties sources to the reader (or to a dialect, for a gateway's console log) and nothing more.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+from eventlog import sources
+from eventlog.errors import UnreadableError
+from eventlog.lines import Kind
+from eventlog.reader import Reader
+from eventlog.report import Report
+from replay import Event, Recorded
+from replay.dialects.openclaw_console import ConsoleLog, is_console_line
+
+
+class Events(Iterator[Recorded]):
+    """The events of one log, in order. ``report`` tells the log's condition; it is complete after the last event."""
+
+    def __init__(self, where: str | Path, session: str | None = None) -> None:
+        self.path = sources.resolve(where)
+        name = None if self.path is None else sources.session_name(self.path)
+        self.report = Report(session=name)
+        self._session = session
+        self._events = self._read(name)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Recorded:
+        return next(self._events)
+
+    def _read(self, name: str | None) -> Iterator[Recorded]:
+        blocks = sources.blocks(self.path)
+        first = next(blocks, b"")
+        if _is_console(first):
+            yield from self._console(chain([first], blocks))
+            return
+        reader = Reader(name)
+        self.report = reader.report
+        for block in chain([first], blocks):
+            yield from reader.feed(block)
+        yield from reader.finish()
+
+    def _console(self, blocks: Iterator[bytes]) -> Iterator[Recorded]:
+        """A gateway's console log: all of it is read first, for only its end shows how many sessions it tells of."""
+        log, report = ConsoleLog(), self.report
+        events: dict[str | None, list[tuple[Event, int]]] = {}
+        for offset, line in _lines(blocks):
+            report.size += len(line)
+            told = log.feed(line.decode("utf-8", "replace").rstrip("\r\n"))
+            report.restarts += told.kind == "restart"
+            report.skipped += told.kind == "skip"
+            report.count(Kind.EVENT if told.events else Kind.BLANK if told.kind == "blank" else Kind.FOREIGN)
+            for event in told.events:
+                events.setdefault(told.session, []).append((event, offset))
+        session = self._choose(events)
+        report.session = session
+        report.unsealed = len(events.get(session, []))
+        for position, (event, offset) in enumerate(events.get(session, []), 1):
+            yield Recorded(event, position, offset)
+
+    def _choose(self, events: dict[str | None, list[tuple[Event, int]]]) -> str | None:
+        if self._session is not None:
+            found = [session for session in events if session is not None and session.startswith(self._session)]
+            if len(found) != 1:
+                raise UnreadableError(self.path or "-", f"tells of no one session {self._session!r}", _named(events))
+            return found[0]
+        if len(events) > 1:
+            raise UnreadableError(self.path or "-", f"a log of {len(events)} sessions", _named(events))
+        return next(iter(events), None)
+
+
+def read_events(where: str | Path, session: str | None = None) -> Events:
+    """The events of the log that ``where`` names: a transcript, a folder (its newest), ``-``, an id prefix.
+
+    A gateway's console log is read too; one of several sessions needs ``session``. Raises UnreadableError (at once,
+    or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises.
+    """
+    return Events(where, session)
+
+
+def _named(events: dict[str | None, list[tuple[Event, int]]]) -> str:
+    names = ", ".join(sorted(session or "(unnamed)" for session in events))
+    return f"name one with --session: {names}" if names else ""
+
+
+def _is_console(block: bytes) -> bool:
+    for line in block[:65536].split(b"\n"):
+        if line.startswith(b"{"):
+            return False
+        if is_console_line(line.decode("utf-8", "replace")):
+            return True
+    return False
+
+
+def _lines(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    offset, rest = 0, b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            yield offset, line + b"\n"
+            offset += len(line) + 1
+    if rest:
+        yield offset, rest

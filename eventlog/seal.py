@@ -1,0 +1,52 @@
+"""The seal: a line proves by itself that it is whole.
+
+Law: bytes in, bytes out. A seal is the first 32 hex digits of SHA-256 over the line's raw bytes before the final
+``,"seal"``. It is evidence of accidents, not of tampering: whoever can write the file can seal anew.
+"""
+
+import hashlib
+import re
+from typing import Final
+
+_MARK: Final = b',"seal":"'
+_DIGITS: Final = 32
+TAIL: Final = len(_MARK) + _DIGITS + len(b'"}')
+"""Bytes from the mark to the end of a sealed line."""
+
+ENDINGS: Final = re.compile(rb',"seal":"[0-9a-f]{32}"\}')
+"""Where a sealed record may end."""
+
+
+def seal(body: bytes) -> bytes:
+    """``body`` (a line without its closing brace) closed with its seal."""
+    return body + _MARK + _digest(body) + b'"}'
+
+
+def is_sealed(line: bytes) -> bool:
+    """Whether the line ends as a sealed one does; says nothing of whether the seal is right."""
+    return ENDINGS.fullmatch(line, len(line) - TAIL) is not None if len(line) > TAIL else False
+
+
+def seal_of(line: bytes) -> str | None:
+    """The seal of a line that ends in the right one, else None."""
+    if not is_sealed(line):
+        return None
+    body = line[:-TAIL]
+    written = line[-_DIGITS - 2 : -2]
+    return written.decode("ascii") if _digest(body) == written else None
+
+
+def is_cut(line: bytes) -> bool:
+    """Whether what can't be read looks like a record that was cut short, and not like one that was damaged.
+
+    A record cut within its seal still has the digits that belong to its body; one that is there to its last brace was
+    not cut.
+    """
+    mark = line.rfind(_MARK)
+    if mark < 0:
+        return not line.endswith(b"}")
+    return (_digest(line[:mark]) + b'"}').startswith(line[mark + len(_MARK) :])
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:_DIGITS].encode("ascii")

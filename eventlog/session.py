@@ -1,0 +1,288 @@
+"""A gateway's handle on one session: what to ask now, and what came of it.
+
+Law: nothing in here fails a user's request. What the disk refuses waits in memory, the session says ``degraded``, and
+only a caller's own mistake raises. A method that records returns True once its event is on the disk.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from eventlog import codec, file
+from eventlog.append import Durability, Log
+from eventlog.attempts import Attempts
+from eventlog.degraded import Backlog
+from eventlog.errors import MisuseError, SwitchlogError
+from eventlog.outcomes import Hook, is_response
+from replay import (
+    AttemptFailed,
+    AttemptSucceeded,
+    Chain,
+    Decision,
+    Event,
+    FailureCleared,
+    ModelState,
+    ModelSwitch,
+    Policy,
+    changes,
+    decide,
+    fold,
+)
+
+_logger: Final = logging.getLogger("switchlog")
+_logger.addHandler(logging.NullHandler())
+
+T = TypeVar("T")
+
+
+class Session:
+    """One session's memory of what works. Made by :meth:`open`; safe to use from several threads and processes."""
+
+    def __init__(self, log: Log, chain: Chain | None, policy: Policy, classify: Hook | None) -> None:
+        self.chain = chain
+        self.policy = policy
+        self.classify = classify
+        self._log = log
+        self._backlog = Backlog()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        chain: Chain | None = None,
+        policy: Policy | None = None,
+        durability: Durability = "disk",
+        classify: Hook | None = None,
+    ) -> Self:
+        """The session whose log is ``path``. The file is made with the first event, in a folder of mode 0700.
+
+        ``durability="disk"``: an event survives a power cut once the call that recorded it has returned;
+        ``"process"``: it survives the death of the process only, and costs no sync. ``classify`` is asked first for
+        the reason of an exception. A log that can't be read or written does not raise: see :attr:`degraded`.
+        """
+        session = cls(Log(Path(path), durability), chain, policy or Policy(), classify)
+        kind = file.network_file_system(session.path)
+        if kind is not None:
+            _logger.warning("%s lies on %s, where appends are not atomic: keep logs on a local disk", path, kind)
+        session._refresh()
+        return session
+
+    @property
+    def path(self) -> Path:
+        """The log's file."""
+        return self._log.path
+
+    @property
+    def id(self) -> str:
+        """The session's id: the header's, or the file's name up to ``.jsonl``."""
+        return self._log.session
+
+    @property
+    def state(self) -> ModelState:
+        """Where the session stands now, what others have written included. Costs one ``lstat`` if nobody has."""
+        self._refresh()
+        return self._memory()
+
+    @property
+    def degraded(self) -> str | None:
+        """Why events wait in memory instead of being on the disk; None if all is well."""
+        return self._backlog.told
+
+    def decide(
+        self, now: datetime | None = None, *, exclude: AbstractSet[str] = frozenset(), chain: Chain | None = None
+    ) -> Decision:
+        """Which model to ask at ``now`` (aware; the present if left out) and why not the others. Records nothing."""
+        return decide(self.state, self._chain(chain), now or _now(), self.policy, exclude)
+
+    def call(self, request: Callable[[str], T], *, turn: str | None = None, chain: Chain | None = None) -> T:
+        """Ask the models in the order of the decision, until ``request(model)`` returns; what it returned.
+
+        An error that blames a model is recorded and the next one is asked; so is a returned HTTP response of 400 and
+        above. Other errors are the caller's and pass through. Raises AllModelsFailed when no model is left.
+        """
+        for attempt in self.attempts(turn=turn, chain=chain):
+            with attempt:
+                reply = request(attempt.model)
+                return attempt.response(reply) if is_response(reply) else reply
+        raise AssertionError("attempts end with an answer or an error")
+
+    def attempts(self, *, turn: str | None = None, chain: Chain | None = None) -> Attempts:
+        """The attempts of one request: ``for attempt in session.attempts(): with attempt: …``."""
+        return Attempts(self, self._chain(chain), turn)
+
+    def failed(
+        self,
+        model: str,
+        *,
+        reason: str = "unknown",
+        status: int | None = None,
+        retry_after_ms: int | None = None,
+        error: str | None = None,
+        turn: str | None = None,
+        duration_ms: int | None = None,
+        phase: str | None = None,
+        deployment: str | None = None,
+        seen: int | None = None,
+    ) -> bool:
+        """Record that a request to ``model`` failed. ``seen``: the session's position when that request began."""
+        event = AttemptFailed(
+            model=model,
+            reason=reason,
+            status=status,
+            retry_after_ms=retry_after_ms,
+            error=error,
+            turn=turn,
+            duration_ms=duration_ms,
+            phase=phase,
+            deployment=deployment,
+            seen=self._memory().position if seen is None else seen,
+            id=_new_id(),
+            timestamp=_now(),
+        )
+        return self._record(lambda _: [event])
+
+    def succeeded(
+        self, model: str, *, turn: str | None = None, duration_ms: int | None = None, seen: int | None = None
+    ) -> bool:
+        """Record that ``model`` answered, if that changes anything: a healthy session writes nothing."""
+        event = AttemptSucceeded(
+            model=model,
+            turn=turn,
+            duration_ms=duration_ms,
+            seen=self._memory().position if seen is None else seen,
+            id=_new_id(),
+            timestamp=_now(),
+        )
+        if not changes(self._memory(), event):
+            return True
+        return self._record(lambda state: [event] if changes(state, event) else [])
+
+    def switch(self, to: str, cause: str = "user", turn: str | None = None) -> bool:
+        """Record a switch. By a ``user`` it pins ``to`` until :meth:`unpin` and lifts what cools it."""
+        event_id, now = _new_id(), _now()
+        return self._record(
+            lambda state: [ModelSwitch(to=to, from_=state.current, cause=cause, turn=turn, id=event_id, timestamp=now)]
+        )
+
+    def unpin(self, turn: str | None = None) -> bool:
+        """Take the pin away; without one, nothing is written."""
+        event_id, now = _new_id(), _now()
+
+        def switch(state: ModelState) -> list[Event]:
+            if state.pinned is None or state.current is None:
+                return []
+            to = state.current
+            return [ModelSwitch(to=to, from_=to, cause="unpin", turn=turn, id=event_id, timestamp=now)]
+
+        return self._record(switch)
+
+    def clear(
+        self, model: str | None = None, *, provider: str | None = None, by: str | None = None, note: str | None = None
+    ) -> bool:
+        """Record that somebody says a ``model``, or a whole ``provider``, is mended: its failures are forgotten."""
+        if (model is None) == (provider is None):
+            raise MisuseError("clear names a model or a provider, one of the two")
+        event = FailureCleared(
+            model=model, provider=provider, by=by, note=note, id=_new_id(), timestamp=_now()
+        )
+        return self._record(lambda _: [event])
+
+    def close(self) -> None:
+        """Give the file back. The session can still be used; it opens the file again when it has to."""
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def choose(self, chain: Chain, policy: Policy, exclude: AbstractSet[str], turn: str | None) -> tuple[Decision, int]:
+        """The decision for an attempt that begins now, its switch recorded, and the position it knows."""
+        event_id, now = _new_id(), _now()
+        decision = decide(self.state, chain, now, policy, exclude)
+
+        def switch(state: ModelState) -> list[Event]:
+            nonlocal decision  # under the lock, with what others have written meanwhile
+            decision = decide(state, chain, now, policy, exclude)
+            if decision.model is None or decision.cause == "keep":
+                return []
+            return [
+                ModelSwitch(
+                    to=decision.model,
+                    from_=state.current,
+                    cause=decision.cause,
+                    turn=turn,
+                    id=event_id,
+                    timestamp=now,
+                )
+            ]
+
+        if decision.model is not None and decision.cause != "keep":
+            self._record(switch)
+        return decision, self._memory().position
+
+    def _chain(self, chain: Chain | None) -> Chain:
+        chosen = chain or self.chain
+        if chosen is None:
+            raise MisuseError('this session has no chain: Session.open(path, chain=Chain("provider/model", …))')
+        return chosen
+
+    def _memory(self) -> ModelState:
+        waiting = self._backlog.events
+        return fold(waiting, self._log.state) if waiting else self._log.state
+
+    def _refresh(self) -> None:
+        try:
+            self._log.refresh()
+        except (OSError, SwitchlogError) as error:
+            self._degrade([], error)
+
+    def _record(self, make: Callable[[ModelState], list[Event]]) -> bool:
+        """Append what ``make`` makes of the state, behind what still waits; True once it is acknowledged."""
+        made: list[Event] | None = None
+
+        def events(state: ModelState) -> Iterable[Event]:
+            nonlocal made
+            waiting = list(self._backlog.events)
+            yield from waiting
+            made = make(fold(waiting, state))
+            yield from made
+
+        with self._log.mutex():
+            try:
+                self._log.append(events)
+            except MisuseError:
+                raise
+            except (OSError, SwitchlogError) as error:
+                made = make(self._memory()) if made is None else made
+                for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
+                    codec.encode(event, session=self.id, parent_id=None, prev=None)
+                self._degrade([event for event in made if not self._log.acknowledged(event)], error)
+                return False
+            self._backlog.settle([])
+            return True
+
+    def _degrade(self, events: list[Event], error: Exception) -> None:
+        waiting = [event for event in self._backlog.events if not self._log.acknowledged(event)]
+        if self.degraded is None:
+            _logger.warning("%s can't be kept on disk, going on in memory: %s", self.path, error)
+        self._backlog.settle(waiting)
+        self._backlog.hold(events, str(error))
+
+
+def _now() -> datetime:
+    """The present as a file can hold it: what is folded from memory must equal what is read back."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,51 @@
+"""A folder of sessions, one file each.
+
+Law: names are checked here, for a session id often comes from a request: it must not lead out of the folder.
+"""
+
+import re
+import weakref
+from pathlib import Path
+from typing import Final
+
+from eventlog.append import Durability
+from eventlog.errors import MisuseError
+from eventlog.outcomes import Hook
+from eventlog.session import Session
+from eventlog.sources import SUFFIX
+from replay import Chain, Policy
+
+SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class Sessions:
+    """Opens the sessions of a folder: ``Sessions("sessions", chain=…).open("17a309d8")``."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        chain: Chain | None = None,
+        policy: Policy | None = None,
+        durability: Durability = "disk",
+        classify: Hook | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.chain = chain
+        self.policy = policy
+        self.durability: Durability = durability
+        self.classify = classify
+        self._open: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
+
+    def open(self, session_id: str) -> Session:
+        """The session of this id: the same object for as long as somebody holds it.
+
+        Raises MisuseError for an id that is no plain name (letters, digits, ``.``, ``_``, ``-``; at most 128).
+        """
+        if not SESSION_ID.fullmatch(session_id):
+            raise MisuseError(f"no session id: {session_id[:200]!r} (letters, digits, . _ - only, at most 128)")
+        session = self._open.get(session_id)
+        if session is None:
+            path = self.folder / f"{session_id}{SUFFIX}"
+            session = Session.open(path, self.chain, self.policy, self.durability, self.classify)
+            self._open[session_id] = session
+        return session

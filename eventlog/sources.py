@@ -1,0 +1,99 @@
+"""The only way in: from what a person or a program names to a log's bytes.
+
+Law: finds and reads, judges nothing. A name is a file, a folder (its newest session), ``-`` (standard input) or the
+beginning of a session id in the folder one stands in. What can't be read raises UnreadableError, with what to do.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from eventlog import file
+from eventlog.errors import UnreadableError
+
+STDIN: Final = "-"
+SUFFIX: Final = ".jsonl"
+_ID_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def resolve(where: str | Path) -> Path | None:
+    """The file that ``where`` names; None for standard input."""
+    if where == STDIN:
+        return None
+    path = Path(where)
+    try:
+        if path.is_dir():
+            return _newest(path)
+        if os.path.lexists(path):
+            return path
+        if _ID_PREFIX.fullmatch(str(where)):
+            return _by_prefix(Path(), str(where))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UnreadableError(path, _reason(error)) from None
+    raise UnreadableError(path, "there is no such file", "name a transcript, a folder of them, or `-` for a pipe")
+
+
+def session_name(path: Path) -> str:
+    """The session id that a file's name tells: all up to the first ``.jsonl``, also of a backup or an archive."""
+    return path.name.split(SUFFIX, 1)[0] or path.name
+
+
+def blocks(path: Path | None) -> Iterator[bytes]:
+    """The log's bytes in blocks, as far as they reach now; of standard input until it ends."""
+    if path is None:
+        yield from _stdin()
+        return
+    try:
+        fd = file.open_read(path)
+    except OSError as error:
+        raise UnreadableError(path, _reason(error), _remedy(error)) from None
+    offset = 0
+    try:
+        while block := file.read_at(fd, offset, file.BLOCK):
+            yield block
+            offset += len(block)
+    except OSError as error:
+        raise UnreadableError(path, f"{_reason(error)} at byte {offset}") from None
+    finally:
+        file.close(fd)
+
+
+def transcripts(folder: Path) -> Iterator[Path]:
+    """The live transcripts of a folder: its ``*.jsonl`` files, not its archives."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
+
+
+def _newest(folder: Path) -> Path:
+    newest = max(transcripts(folder), key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    if newest is None:
+        raise UnreadableError(folder, f"no transcript (*{SUFFIX}) in this folder")
+    return newest
+
+
+def _by_prefix(folder: Path, prefix: str) -> Path:
+    found = sorted(path for path in transcripts(folder) if path.name.startswith(prefix))
+    if not found:
+        raise UnreadableError(prefix, "there is no such file, and no session of this folder begins so")
+    if len(found) > 1:
+        names = ", ".join(session_name(path) for path in found[:5])
+        raise UnreadableError(prefix, f"{len(found)} sessions begin so: {names}", "name more of the id")
+    return found[0]
+
+
+def _stdin() -> Iterator[bytes]:
+    while block := sys.stdin.buffer.read(file.BLOCK):
+        yield block
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+
+
+def _remedy(error: OSError) -> str:
+    return "read it as its owner" if isinstance(error, PermissionError) else ""
