@@ -1,0 +1,9 @@
+"""Dialects: what other programs' logs and transcripts say, told as our events.
+
+Law: pure, like the room. A dialect is given text or dicts that somebody else has read and decoded. Whatever it is
+given, it answers: a line that it can't use is counted by what it is, never raised.
+"""
+
+from replay.dialects.openclaw_console import ConsoleLog, LogLine, is_console_line
+
+__all__ = ["ConsoleLog", "LogLine", "is_console_line"]
