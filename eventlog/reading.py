@@ -6,7 +6,7 @@ Law: ties sources to the reader (or to a dialect, for a gateway's console log) a
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from eventlog import sources
 from eventlog.errors import UnreadableError
@@ -24,6 +24,8 @@ class Events(Iterator[Recorded]):
         self.path = sources.resolve(where)
         name = None if self.path is None else sources.session_name(self.path)
         self.report = Report(session=name)
+        self.form: Literal["transcript", "console"] = "transcript"
+        """What kind of log it turned out to be, once the first event is asked for."""
         self._session = session
         self._events = self._read(name)
 
@@ -37,6 +39,7 @@ class Events(Iterator[Recorded]):
         blocks = sources.blocks(self.path)
         first = next(blocks, b"")
         if _is_console(first):
+            self.form = "console"
             yield from self._console(chain([first], blocks))
             return
         reader = Reader(name)
@@ -48,30 +51,30 @@ class Events(Iterator[Recorded]):
     def _console(self, blocks: Iterator[bytes]) -> Iterator[Recorded]:
         """A gateway's console log: all of it is read first, for only its end shows how many sessions it tells of."""
         log, report = ConsoleLog(), self.report
-        events: dict[str | None, list[tuple[Event, int]]] = {}
+        told: list[tuple[str | None, Event, int]] = []
         for offset, line in _lines(blocks):
+            entry = log.feed(line.decode("utf-8", "replace").rstrip("\r\n"))
             report.size += len(line)
-            told = log.feed(line.decode("utf-8", "replace").rstrip("\r\n"))
-            report.restarts += told.kind == "restart"
-            report.skipped += told.kind == "skip"
-            report.count(Kind.EVENT if told.events else Kind.BLANK if told.kind == "blank" else Kind.FOREIGN)
-            for event in told.events:
-                events.setdefault(told.session, []).append((event, offset))
-        session = self._choose(events)
-        report.session = session
-        report.unsealed = len(events.get(session, []))
-        for position, (event, offset) in enumerate(events.get(session, []), 1):
+            report.restarts += entry.kind == "restart"
+            report.skipped += entry.kind == "skip"
+            report.count(Kind.EVENT if entry.events else Kind.BLANK if entry.kind == "blank" else Kind.FOREIGN)
+            told += ((entry.session, event, offset) for event in entry.events)
+        sessions = sorted({session for session, _, _ in told if session is not None})
+        report.session = self._choose(sessions)
+        # In a log of one session, what names none is its own: the short form never does.
+        belongs = {report.session, None} if len(sessions) < 2 else {report.session}
+        events = [(event, offset) for session, event, offset in told if session in belongs]
+        report.unsealed = len(events)
+        for position, (event, offset) in enumerate(events, 1):
             yield Recorded(event, position, offset)
 
-    def _choose(self, events: dict[str | None, list[tuple[Event, int]]]) -> str | None:
-        if self._session is not None:
-            found = [session for session in events if session is not None and session.startswith(self._session)]
-            if len(found) != 1:
-                raise UnreadableError(self.path or "-", f"tells of no one session {self._session!r}", _named(events))
-            return found[0]
-        if len(events) > 1:
-            raise UnreadableError(self.path or "-", f"a log of {len(events)} sessions", _named(events))
-        return next(iter(events), None)
+    def _choose(self, sessions: list[str]) -> str | None:
+        wanted = self._session
+        found = sessions if wanted is None else [session for session in sessions if session.startswith(wanted)]
+        if len(found) == 1 or (wanted is None and not found):
+            return found[0] if found else None
+        why = f"a log of {len(found)} sessions" if found else f"tells of no session {wanted!r}"
+        raise UnreadableError(self.path or "-", why, f"name one with --session: {', '.join(found or sessions)}")
 
 
 def read_events(where: str | Path, session: str | None = None) -> Events:
@@ -81,11 +84,6 @@ def read_events(where: str | Path, session: str | None = None) -> Events:
     or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises.
     """
     return Events(where, session)
-
-
-def _named(events: dict[str | None, list[tuple[Event, int]]]) -> str:
-    names = ", ".join(sorted(session or "(unnamed)" for session in events))
-    return f"name one with --session: {names}" if names else ""
 
 
 def _is_console(block: bytes) -> bool:

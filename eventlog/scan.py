@@ -25,6 +25,8 @@ _RESERVED: Final = frozenset({"log_repaired", "attempt_started"})
 OUR_TYPES: Final = EVENT_TYPES | _RESERVED
 _OUR_STARTS: Final = tuple(_HEAD + name.encode() + b'"' for name in sorted(OUR_TYPES))
 _HIDDEN: Final = re.compile(rb"\\u00|" + b"|".join(name.encode() for name in sorted(OUR_TYPES)))
+_ZEROS: Final = bytes(4096)
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
 _FRAME: Final = frozenset({"v", "prev", "session", "seal"})
 
 
@@ -74,7 +76,7 @@ class Splitter:
         at = 0
         while at < len(block):
             if self._zeros:
-                end = len(block) - len(block[at:].lstrip(b"\0"))
+                end = _end_of_zeros(block, at)
                 self._length += end - at
                 at = end
                 if at < len(block):  # the newline behind a run of NULs is the run's
@@ -117,6 +119,13 @@ class Splitter:
         return text
 
 
+def _end_of_zeros(block: bytes, at: int) -> int:
+    while block.startswith(_ZEROS, at):  # a long run costs a comparison, not a search
+        at += len(_ZEROS)
+    found = _NOT_ZERO.search(block, at)
+    return found.start() if found is not None else len(block)
+
+
 def pieces(text: Text) -> Iterator[Piece]:
     """The pieces of one text, in order; together they are as long as it is."""
     if text.zeros:
@@ -140,7 +149,7 @@ def is_candidate(line: bytes) -> bool:
 
 def begins_like_ours(line: bytes) -> bool:
     """Whether the line is the beginning of a record of ours, or a part of such a beginning."""
-    return line.startswith(_OUR_STARTS) or any(start.startswith(line) for start in _OUR_STARTS)
+    return line.startswith(_OUR_STARTS) or (len(line) > 1 and any(start.startswith(line) for start in _OUR_STARTS))
 
 
 def _line(offset: int, data: bytes) -> Iterator[Piece]:

@@ -81,7 +81,7 @@ def decide(
     """
     policy = policy or Policy()
     candidates = tuple(_candidates(state, chain, policy))
-    causes = {model: list(_causes(state, model, now, policy)) for model in candidates}
+    causes = {model: list(bearing(state, model, now, policy)) for model in candidates}
     skipped = {model: one for model in candidates if (one := _skip(model, causes[model], exclude)) is not None}
     order = tuple(model for model in candidates if model not in skipped)
     forced = False
@@ -96,20 +96,20 @@ def decide(
     return Decision(model, _cause(state, model, rest, causes), order, rest, retry_at, forced)
 
 
-def _candidates(state: ModelState, chain: Chain, policy: Policy) -> Iterator[str]:
-    first = [state.pinned]
-    if not policy.return_to_primary and state.current in chain.models:
-        first.append(state.current)
-    return iter(dict.fromkeys(model for model in (*first, *chain) if model is not None))
-
-
-def _causes(state: ModelState, model: str, now: datetime, policy: Policy) -> Iterator[Skipped]:
-    """What bears on the model: its failures and its provider's, cooling (`until` set) or not, and a running probe."""
+def bearing(state: ModelState, model: str, now: datetime, policy: Policy) -> Iterator[Skipped]:
+    """What bears on a model: its failures and its provider's, cooling (``until`` set) or over, and a running probe."""
     for reason, failure in _failures(state, model):
         yield _cooling(model, reason, failure, now, policy)
     probe = state.probing.get(model)
     if probe is not None and probe.at is not None and -AHEAD <= now - probe.at < policy.probe_timeout:
         yield Skipped(model, "probing", probe.at + policy.probe_timeout, probe.position)
+
+
+def _candidates(state: ModelState, chain: Chain, policy: Policy) -> Iterator[str]:
+    first = [state.pinned]
+    if not policy.return_to_primary and state.current in chain.models:
+        first.append(state.current)
+    return iter(dict.fromkeys(model for model in (*first, *chain) if model is not None))
 
 
 def _failures(state: ModelState, model: str) -> Iterator[tuple[str, Failure]]:
@@ -170,8 +170,8 @@ def _cause(
         return "keep"
     if any(one.model == state.current for one in skipped):
         return "fallback"
-    bearing = causes[model]
-    if bearing and all(one.until is None for one in bearing):
+    known = causes[model]
+    if known and all(one.until is None for one in known):
         return "probe"
     return "pin" if model == state.pinned else "config"
 

@@ -1,0 +1,63 @@
+# Each target does all its own set-up in .venv; nothing but Python >= 3.11 (with venv) and make has to be there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NEEDED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+# The first of these that runs, is new enough and can make environments; PYTHON=… overrides.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$p -c '$(NEEDED)' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: demo test check test-all wheel bench picture clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.package
+	@$(BIN)/switchlog demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
+
+check: $(VENV)/.test $(VENV)/.check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Everything, the heavy tests too, with the branch coverage of the two rooms that people trust.
+test-all: $(VENV)/.test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --fail-under=95
+
+# The built wheel, and not this tree, in an empty environment.
+wheel: $(VENV)/.test
+	$(BIN)/python -m pytest -q tests/test_wheel.py
+
+bench: $(VENV)/.package
+	$(BIN)/python -m benchmarks
+
+picture: $(VENV)/.package
+	$(BIN)/python docs/picture.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+
+$(VENV)/.python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "switchlog needs Python >= 3.11 with venv: apt install python3 python3-venv, brew install python, or python.org" >&2; \
+		exit 1; fi
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.python pyproject.toml
+	@echo "installing switchlog into $(VENV) …"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.package
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.package
+	@$(PIP) --editable '.[check]'
+	@touch $@
