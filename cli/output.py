@@ -1,0 +1,99 @@
+"""How a command ends: exit codes, JSON, errors, broken pipes.
+
+Law: data goes to stdout, everything else to stderr, and a command ends in exactly one of the codes below, never in a
+traceback.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, ParamSpec
+
+import typer
+
+from cli.safe_text import visible
+
+if TYPE_CHECKING:
+    from eventlog import Report
+
+FINE: Final = 0
+FINDING: Final = 1
+USAGE: Final = 2
+UNREADABLE: Final = 3
+DAMAGED: Final = 4
+OUR_BUG: Final = 70
+INTERRUPTED: Final = 130
+
+SCHEMA_VERSION: Final = 1
+ISSUES: Final = "https://github.com/switchlog/switchlog/issues"
+_TOLD_AT_MOST: Final = 3
+
+P = ParamSpec("P")
+
+
+def command(body: Callable[P, int | None]) -> Callable[P, None]:
+    """Run a command's body; what it returns is the exit code, what it raises becomes one."""
+
+    @functools.wraps(body)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        raise typer.Exit(_ending(functools.partial(body, *args, **kwargs)))
+
+    return run
+
+
+def _ending(body: Callable[[], int | None]) -> int:
+    from eventlog import SwitchlogError, UnreadableError
+
+    try:
+        code = body() or FINE
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except UnreadableError as error:
+        tell(str(error))
+        return UNREADABLE
+    except SwitchlogError as error:
+        tell(str(error))
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except Exception as error:  # noqa: BLE001  (the last line of defence: a traceback helps nobody on call)
+        return _our_bug(error)
+    return code
+
+
+def _our_bug(error: Exception) -> int:
+    if os.environ.get("SWITCHLOG_DEBUG"):
+        raise error
+    tell(f"our own bug: {type(error).__name__}: {error}; run it again with SWITCHLOG_DEBUG=1 and report it at {ISSUES}")
+    return OUR_BUG
+
+
+def tell(text: str) -> None:
+    """Say something on stderr that is no data."""
+    print(f"switchlog: {visible(text, 1000)}", file=sys.stderr)
+
+
+def write_json(fields: Mapping[str, object]) -> None:
+    """One JSON object on a line of its own, with ``schemaVersion`` first."""
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps({"schemaVersion": SCHEMA_VERSION, **fields}, default=str) + b"\n")
+
+
+def code_for(report: "Report", name: str) -> int:
+    """The exit code that a log's condition asks for; damage is told on stderr, with where it is."""
+    if not report.damaged:
+        return FINE
+    harmless = {"torn", "unterminated", "zeros", "newer", "duplicate", "header", "session"}
+    worst = [one for one in report.findings if one.what not in harmless]
+    for one in worst[:_TOLD_AT_MOST]:
+        tell(f"{name}: line {one.line}, byte {one.offset}: {one.what}: {one.told}")
+    more = len(worst) - _TOLD_AT_MOST
+    if more > 0:
+        tell(f"{name}: and {more} more; what stands above leaves them out")
+    return DAMAGED

@@ -1,0 +1,134 @@
+"""What people look at: times, spans, lines of text with a little colour.
+
+Law: all text that comes from a log goes through ``visible``; colour only where a terminal shows it, and never as the
+only sign of anything. Fits 80 columns; reads the same when piped.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from cli.safe_text import visible
+from replay import AttemptFailed, AttemptSucceeded, Event, FailureCleared, ModelSwitch
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+LABEL: Final = 9
+_CAUSES: Final = {
+    "initial": "start",
+    "keep": "kept",
+    "fallback": "fallback",
+    "probe": "probe",
+    "pin": "to the pin",
+    "config": "by config",
+    "user": "by a user",
+    "unpin": "unpinned",
+    "reverted": "reverted",
+}
+
+
+def console() -> "Console":
+    """Where lines are printed; plain where no terminal listens."""
+    from rich.console import Console
+
+    class Pipe(Console):
+        """rich ends a broken pipe with exit code 1; here it is no error (see output)."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def line(*parts: tuple[str, str] | str) -> "Text":
+    """A line of pieces, each plain or with a style; already safe text."""
+    from rich.text import Text
+
+    return Text.assemble(*parts)
+
+
+def labelled(label: str, *parts: tuple[str, str] | str) -> "Text":
+    """A line under its label in the left margin."""
+    return line((f"{label:<{LABEL}}", "dim"), *parts)
+
+
+def clock(time: datetime | None, now: datetime, *, utc: bool, precise: bool = False) -> str:
+    """A time as people read it: the date only where it isn't today's."""
+    if time is None:
+        return "at an unknown time"
+    zone = UTC if utc else None
+    local, today = _local(time, zone), _local(now, zone)
+    text = local.strftime("%H:%M:%S") + (f".{local.microsecond // 1000:03d}" if precise else "")
+    text = text if local.date() == today.date() else f"{local:%Y-%m-%d} {text}"
+    return text + (" UTC" if utc else "")
+
+
+def _local(time: datetime, zone: object) -> datetime:
+    try:
+        return time.astimezone(UTC if zone is not None else None)
+    except (OverflowError, ValueError):  # the first or last day that a datetime can hold
+        return time
+
+
+def span(length: timedelta) -> str:
+    """A span of time in its two largest units."""
+    seconds = round(length.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    parts: list[str] = []
+    for unit, size in units:
+        if seconds >= size or (unit == "s" and not parts):
+            parts.append(f"{seconds // size} {unit}")
+            seconds %= size
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts)
+
+
+def ago(time: datetime | None, now: datetime) -> str:
+    """How long ago, or how soon."""
+    if time is None:
+        return ""
+    return f"{span(now - time)} ago" if time <= now else f"in {span(time - now)}"
+
+
+def told(event: Event) -> tuple[str, str, str]:
+    """An event in words: what happened, the colour for it, and to which models."""
+    match event:
+        case AttemptFailed():
+            reason = visible(event.reason, 40) + (f" ({event.status})" if event.status is not None else "")
+            return "failed", "red" if event.reason != "redirected" else "dim", f"{visible(event.model)}: {reason}"
+        case AttemptSucceeded():
+            return "answered", "green", visible(event.model)
+        case ModelSwitch():
+            cause = _CAUSES.get(event.cause or "", visible(event.cause or "switch", 20))
+            came = f"{visible(event.from_)} → " if event.from_ is not None and event.from_ != event.to else ""
+            return cause, "yellow" if event.cause in ("fallback", "reverted") else "cyan", came + visible(event.to)
+        case FailureCleared():
+            by = f" by {visible(event.by, 60)}" if event.by else ""
+            note = f": {visible(event.note, 120)}" if event.note else ""
+            return "cleared", "cyan", visible(event.model or f"all of {event.provider}") + by + note
+
+
+_PIECES: Final = {
+    "event": ("event", "events"),
+    "foreign": ("other line", "other lines"),
+    "newer": ("newer record", "newer records"),
+    "blank": ("blank line", "blank lines"),
+    "torn": ("torn line", "torn lines"),
+    "unterminated": ("unterminated line", "unterminated lines"),
+    "zeros": ("run of NULs", "runs of NULs"),
+    "corrupt": ("corrupt line", "corrupt lines"),
+    "altered": ("altered line", "altered lines"),
+    "misplaced": ("misplaced record", "misplaced records"),
+    "duplicate": ("duplicate", "duplicates"),
+    "conflict": ("conflict", "conflicts"),
+}
+
+
+def counted(pieces: Mapping[str, int]) -> str:
+    """The pieces of a log in words, without the classes that it doesn't have."""
+    return ", ".join(f"{count:,} {_PIECES[kind][count != 1]}" for kind, count in pieces.items() if count)

@@ -1,0 +1,138 @@
+"""`switchlog show`: where a session stands now, and why.
+
+Law: reads one log whole, prints one state. The first two lines answer the operator's question.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cli.options import AsJson, Log, Now, OneSession, Utc, present
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from eventlog import Events
+    from replay import ModelState
+    from replay.figures import Figures
+
+
+def show(log: Log = ".", session: OneSession = None, now: Now = None, json: AsJson = False, utc: Utc = False) -> int:
+    """Where a session stands now: which model answers, since when and why, and which ones cool.
+
+    Without FILE: the newest transcript of this folder.
+
+    \b
+    Example:
+      switchlog show sessions/17a309d8.jsonl
+    """
+    from cli.output import code_for, write_json
+    from cli.render import console
+    from eventlog import read_events
+    from replay import fold
+    from replay.figures import Figures
+
+    moment = present(now)
+    events, total = read_events(log, session), Figures()
+    state = fold(total.watch(events))
+    if json:
+        write_json(fields(state, total, events, moment))
+    else:
+        out = console()
+        for line in lines(state, total, events, moment, utc=utc):
+            out.print(line)
+    return code_for(events.report, str(log))
+
+
+def fields(state: "ModelState", total: "Figures", events: "Events", now: datetime) -> dict[str, object]:
+    """What `--json` prints."""
+    from cli.states import state_fields
+    from replay import Policy
+
+    report = events.report
+    return {
+        "sessionId": report.session,
+        **state_fields(state, now, Policy()),
+        "lastSeal": report.last_seal,
+        "models": {model: {"attempts": one.attempts, "failures": one.failures} for model, one in total.models.items()},
+        "events": dict(total.events),
+        "log": {**report.counts, "unsealed": report.unsealed, "gaps": report.gaps, "bytes": report.size},
+    }
+
+
+def lines(state: "ModelState", total: "Figures", events: "Events", now: datetime, *, utc: bool) -> "list[Text]":
+    """What people see."""
+    from cli.render import ago, clock, labelled
+    from cli.safe_text import visible
+
+    report = events.report
+    shown = [labelled("session", (visible(report.session or "(unnamed)"), "bold"))]
+    if not state.position:
+        return [*shown, labelled("model", "not known: this log holds no failover event"), *_log_lines(events)]
+    if state.current is None:
+        shown.append(labelled("model", "not known: no switch is recorded"))
+    else:
+        shown.append(labelled("model", (visible(state.current), "bold green")))
+        shown.append(labelled("since", f"{clock(state.switched_at, now, utc=utc)} ({ago(state.switched_at, now)})"))
+        shown.append(labelled("why", _why(total)))
+    if state.pinned is not None:
+        shown.append(labelled("pinned", visible(state.pinned)))
+    shown += _tried_lines(state, now, utc=utc)
+    if state.last_good is not None and state.last_good != state.current:
+        shown.append(labelled("answered", f"{visible(state.last_good)} was the last to answer"))
+    return [*shown, *_log_lines(events)]
+
+
+def _why(total: "Figures") -> str:
+    from cli.safe_text import visible
+    from replay import ModelSwitch
+
+    last = total.last_switch
+    if last is None or not isinstance(last.event, ModelSwitch):
+        return "it answered first; no switch is recorded"
+    came = visible(last.event.from_ or "nothing")
+    told = {
+        "initial": "the session began with it",
+        "fallback": f"fallback from {came}",
+        "probe": f"back from {came}, to see whether it works again",
+        "pin": "somebody pinned it",
+        "config": f"the chain puts it before {came}",
+        "user": "somebody chose it",
+        "unpin": "it was in use when the pin was taken away",
+        "reverted": f"the host put it back instead of {came}",
+    }.get(last.event.cause or "", f"switch from {came}, without a word why")
+    return f"{told} (event {last.position})"
+
+
+def _tried_lines(state: "ModelState", now: datetime, *, utc: bool) -> "list[Text]":
+    from cli.render import ago, clock, labelled
+    from cli.safe_text import visible
+    from cli.states import worst
+    from replay import Policy
+
+    shown = []
+    for index, model in enumerate(state.tried):
+        reason, until = worst(state, model, now, Policy())
+        failure = state.tried[model][reason]
+        times = f" ×{failure.count}" if failure.count > 1 else ""
+        cools = f"cools until {clock(until, now, utc=utc)} ({ago(until, now)})" if until else "free again"
+        shown.append(labelled("" if index else "tried", (visible(model), "red" if until else "yellow")))
+        shown.append(labelled("", f"  {reason}{times} at {clock(failure.at, now, utc=utc)}; {cools}"))
+    return shown or [labelled("tried", "nothing: no model is known to fail")]
+
+
+def _log_lines(events: "Events") -> "list[Text]":
+    from cli.render import counted, labelled
+
+    report = events.report
+    if events.form == "console":
+        told = f"a gateway's console log: {report.counts['event']} of {sum(report.pieces.values())} lines tell of this"
+        restarts = f"; {report.restarts} restart{'s' * (report.restarts != 1)}" * bool(report.restarts)
+        return [labelled("log", told + restarts)]
+    pieces = counted(report.counts) or "empty"
+    if report.damaged:
+        seals = ("; DAMAGED", "bold red")
+    elif report.unsealed:
+        seals = (f"; {report.unsealed} without a seal", "yellow")
+    else:
+        seals = ("; seals and chain intact" if report.last_seal is not None else "", "")
+    return [labelled("log", f"{pieces} ({report.size:,} bytes)", seals)]
