@@ -9,6 +9,7 @@ decide again, then for each event one ``write`` and one ``fdatasync``. If the la
 crashed in mid-line: our line starts with one, in the same write.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -40,6 +41,8 @@ class Log:
     """One log file of this process: what it says so far, and a way to add to it. Safe to use from several threads."""
 
     def __init__(self, path: Path, durability: Durability = "disk") -> None:
+        with contextlib.suppress(FileNotFoundError):  # a process whose folder is gone
+            path = path.absolute()  # one that goes elsewhere must not begin a second log there
         self.path = path
         self.durability = durability
         self.state: ModelState = INITIAL
@@ -81,14 +84,15 @@ class Log:
         event has no place in the format; what was written before stays.
         """
         with self.mutex():
-            fd = self._lock()
             try:
+                self._lock()
                 self._catch_up()
                 for event in self._missing():
                     self._write(event)
                 return [self._write(event) for event in decide(self.state)]
             finally:
-                file.unlock(fd)
+                if self._fd is not None:  # else closed, its lock with it; its number may be somebody else's by now
+                    file.unlock(self._fd)
 
     def acknowledged(self, event: Event) -> bool:
         """Whether the event's line is durable, as far as we know."""
@@ -113,6 +117,7 @@ class Log:
         if self._pid != os.getpid():
             self._pid, self._thread_lock = os.getpid(), threading.RLock()
             self._forget()  # the parent's lock on this descriptor would count as ours
+            self._identity = None  # what another thread was reading then is half read: from the first byte again
         return self._thread_lock
 
     def _forget(self) -> None:
@@ -129,15 +134,15 @@ class Log:
         if named is None and not create:
             return None
         self._fd = file.open_append(self.path, create=create)
+        self._name_durable = False  # also of the file that we know: a new one may have got its number
         identity = file.identify(self._fd)
         if not identity.same_file(self._identity):
             self._begin()
-            self._name_durable = False
         self._identity = identity
         return self._fd
 
-    def _lock(self) -> int:
-        """The locked descriptor of the file that the path names: it may be replaced while we wait for the lock."""
+    def _lock(self) -> None:
+        """Open and lock the file that the path names: it may be replaced while we wait for the lock."""
         while True:
             fd = self._open(create=True)
             if fd is None:
@@ -145,7 +150,7 @@ class Log:
             file.lock(fd)
             named = file.identify_path(self.path)
             if named is not None and named.same_file(self._identity):
-                return fd
+                return
             file.unlock(fd)
 
     def _catch_up(self) -> None:
@@ -174,19 +179,22 @@ class Log:
 
     def _missing(self) -> list[Event]:
         """What we have acknowledged and this file lacks: it was replaced by an older copy, or cut."""
-        return [event for key, event in self._acknowledged.items() if not self._reader.knows(key)]
+        return [
+            event for key, event in self._acknowledged.items() if key is not None and not self._reader.knows(key)
+        ]
 
     def _write(self, event: Event) -> Recorded:
         fd = self._fd
         if fd is None:
             raise FileNotFoundError(self.path)
+        lead = self._lead(fd, event)  # first of all: it may wait for the host, and what that wrote is our parent
         record = codec.encode(event, session=self.session, parent_id=self._parent(fd), prev=self._now.report.last_seal)
-        data = self._lead(fd, event) + record + b"\n"
+        data = lead + record + b"\n"
         before = self._size
         written = file.write(fd, data)
         if written < len(data):
             # The rest alone would be no line. What was written is a torn one now; the whole record goes behind it.
-            again = b"\n" + record + b"\n"
+            again = b"\n" + record + b"\n" if written < len(data) - 1 else b"\n"
             if (taken := file.write(fd, again)) < len(again):
                 raise OSError(f"short write: {taken} of {len(again)} bytes")
             written, data = written + taken, data[:written] + again
@@ -214,21 +222,20 @@ class Log:
 
     def _lead(self, fd: int, event: Event) -> bytes:
         """What has to stand before the record: a new file's header, or the end of somebody's torn line."""
+        if self._reader.open_end and self._reader.hosted:
+            self._wait_for_host(fd)
         if self._size == 0:
             stamp = format_time(event.timestamp) if event.timestamp is not None else ""
-            return codec.header(self.session, stamp, str(Path.cwd())) + b"\n"
-        if not self._reader.open_end:
-            return b""
-        if self._reader.hosted:
-            self._wait_for_host(fd)
-        return b"\n"
+            return codec.header(self.session, stamp, file.working_folder()) + b"\n"
+        return b"\n" if self._reader.open_end else b""
 
     def _wait_for_host(self, fd: int) -> None:
         """An unfinished line in a host's file may be one that it is writing right now."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             identity = file.identify(fd)
-            if identity.size == self._size and time.time() - identity.modified_ns / 1e9 >= STILL:
+            # A time far ahead is that of a clock which was set back since: nobody has written just now.
+            if identity.size == self._size and abs(time.time() - identity.modified_ns / 1e9) >= STILL:
                 return
             time.sleep(STILL / 10)
             self._catch_up()
@@ -240,6 +247,7 @@ class Log:
         """The id of the file's last entry, whoever wrote it: a host's tree breaks without it."""
         for offset, length in reversed(self._now.foreign):
             fields = codec.decode(file.read_at(fd, offset, length))
-            if fields is not None and isinstance(entry := fields.get("id"), str):
+            entry = fields.get("id") if fields is not None and fields.get("type") != "session" else None
+            if isinstance(entry, str):
                 return entry
         return self._now.last_id

@@ -53,11 +53,14 @@ class Attempt:
 
         On a status of 400 and above the block is left at once, and the attempt has failed.
         """
-        if of_response(response, datetime.now(UTC)) is not None:
-            raise ResponseRefused(response)
+        refused = of_response(response, datetime.now(UTC))
+        if refused is not None:
+            raise ResponseRefused(response, refused.error)
         return response
 
     def __enter__(self) -> Self:
+        if self.settled:
+            raise MisuseError("this attempt is over: ask the loop for the next one")
         self._began = time.monotonic()
         return self
 

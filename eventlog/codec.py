@@ -15,7 +15,7 @@ import orjson
 from eventlog import redact
 from eventlog.errors import MisuseError
 from eventlog.seal import seal
-from replay import AttemptFailed, Event, fields_from_event
+from replay import AttemptFailed, Event, event_from_fields, fields_from_event
 from replay.events import KNOWN_FIELDS, MAX_INTEGER
 
 VERSION: Final = 1
@@ -35,10 +35,11 @@ def encode(event: Event, *, session: str, parent_id: str | None, prev: str | Non
     """The sealed record of ``event``, without a newline.
 
     Error texts lose their secrets and are shortened. Raises MisuseError where a field has no place in the format: a
-    value that is no string, integer or null, a name that is taken, or a record of more than 16 KiB.
+    value that is no string, integer or null, a name that is taken, or a record of more than 16 KiB; and where what it
+    needs is missing, for it would be read back as damage.
     """
     if isinstance(event, AttemptFailed) and event.error is not None:
-        event = replace(event, error=redact.clean(event.error))
+        event = replace(event, error=redact.clean(event.error, event.model))
     fields = fields_from_event(replace(event, session=session))
     _check(fields, event.extra)
     ordered: dict[str, object] = {"type": fields.pop("type"), "id": fields.pop("id", None), "parentId": parent_id}
@@ -91,7 +92,7 @@ def dumps(fields: Mapping[str, object]) -> bytes:
     try:
         return orjson.dumps(fields)
     except orjson.JSONEncodeError:
-        return orjson.dumps({key: _whole(value) for key, value in fields.items()})
+        return orjson.dumps({_whole(key): _whole(value) for key, value in fields.items()})
 
 
 def _whole(value: object) -> object:
@@ -107,3 +108,5 @@ def _check(fields: Mapping[str, object], extra: Mapping[str, object]) -> None:
         fits = value is None or isinstance(value, str) or (type(value) is int and abs(value) <= MAX_INTEGER)
         if not fits:
             raise MisuseError(f"field {key!r}: an event holds strings, integers up to 2^53-1 and null, not {value!r}")
+    if event_from_fields(fields) is None:
+        raise MisuseError(f"this {fields['type']} names no model")

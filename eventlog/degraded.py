@@ -28,9 +28,8 @@ class Backlog:
             self.events.append(event)
         self._why = why
 
-    def settle(self, events: Iterable[Event]) -> None:
-        """These still wait; if none does, all is well again."""
-        self.events = deque(events, maxlen=MOST)
+    def settle(self) -> None:
+        """The disk works: if nothing waits any more, all is well again."""
         if not self.events:
             self._why, self.dropped = None, 0
 

@@ -144,6 +144,14 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def working_folder() -> str:
+    """Where the process stands; empty if that folder is gone."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
+
+
 def network_file_system(path: Path) -> str | None:
     """The name of the network file system that holds ``path`` (appends there are not atomic), or None."""
     try:

@@ -23,7 +23,7 @@ from replay.events import EVENT_TYPES
 _PARENTS: Final = 64
 """So many of the latest foreign lines are remembered, to find the last one that has an id."""
 
-_ENTRIES: Final = frozenset({Kind.FOREIGN, Kind.ALTERED, Kind.MISPLACED})
+_ENTRIES: Final = frozenset({Kind.FOREIGN, Kind.UNTERMINATED, Kind.CORRUPT, Kind.ALTERED, Kind.MISPLACED})
 """Classes whose lines a host may take for entries of its conversation."""
 
 _TOLD: Final = {
@@ -56,7 +56,7 @@ class Reader:
         """Whether a host writes here too: it holds a foreign line other than its first."""
         self._names = {name} if name is not None else set()
         self._header_read = False
-        self._adopted = False
+        self._sealed_before = False
         self._ids: MutableMapping[str | None, int] = {}
         self._splitter = Splitter()
         self._line = 1
@@ -140,7 +140,7 @@ class Reader:
             self.hosted = self.hosted or piece.offset > 0
             if ending is not None and piece.length == len(ending.data):
                 kind = Kind.TORN if codec.decode(ending.data) is None else Kind.UNTERMINATED
-        if kind in _ENTRIES and piece.offset > 0:
+        if kind in _ENTRIES:
             self.foreign.append((piece.offset, piece.length))
         self._count(kind, piece)
 
@@ -176,14 +176,11 @@ class Reader:
         return Kind.EVENT
 
     def _belongs(self, session: str) -> bool:
-        if session in self._names:
-            return True
-        if not self._header_read and session and not self._adopted:
-            self._adopted = True
+        first, self._sealed_before = not self._sealed_before, True
+        if first and session and not self._header_read:
             self._names.add(session)
             self.report.session = self.report.session or session
-            return True
-        return False
+        return session in self._names
 
     def _chain(self, piece: Piece, prev: object) -> None:
         whole = prev == self.report.last_seal

@@ -236,13 +236,14 @@ def _unreadable(offset: int, length: int, line: bytes) -> Piece:
 
 def _overlong(text: Text) -> Iterator[Piece]:
     """Foreign, but a record of ours may be glued to its end."""
-    ending = text.data.removesuffix(b"\n")
+    data = text.data[-codec.LONGEST :]  # all that is left of it, if it came in several blocks
+    ending = data.removesuffix(b"\n")
     start = ending.rfind(_HEAD) if seal.is_sealed(ending) else -1
     record = ending[start:] if start >= 0 else b""
     fields = codec.decode(record) if seal.seal_of(record) else None
     if fields is None:
         yield Piece(text.offset, text.length, Kind.FOREIGN)
         return
-    length = len(record) + len(text.data) - len(ending)
+    length = len(record) + len(data) - len(ending)
     yield Piece(text.offset, text.length - length, Kind.FOREIGN)
     yield _judge(text.offset + text.length - length, length, record, fields)

@@ -16,6 +16,8 @@ TAIL: Final = len(_MARK) + _DIGITS + len(b'"}')
 ENDINGS: Final = re.compile(rb',"seal":"[0-9a-f]{32}"\}')
 """Where a sealed record may end."""
 
+_LAST_BRACE: Final = re.compile(rb'[0-9a-f]{32}"\}\Z')
+
 
 def seal(body: bytes) -> bytes:
     """``body`` (a line without its closing brace) closed with its seal."""
@@ -40,11 +42,11 @@ def is_cut(line: bytes) -> bool:
     """Whether what can't be read looks like a record that was cut short, and not like one that was damaged.
 
     A record cut within its seal still has the digits that belong to its body; one that is there to its last brace was
-    not cut.
+    not cut. An error text may hold braces and be cut behind one, but its quotes are escaped: it never looks like that.
     """
     mark = line.rfind(_MARK)
     if mark < 0:
-        return not line.endswith(b"}")
+        return _LAST_BRACE.search(line) is None
     return (_digest(line[:mark]) + b'"}').startswith(line[mark + len(_MARK) :])
 
 

@@ -6,6 +6,7 @@ only a caller's own mistake raises. A method that records returns True once its 
 
 import logging
 import secrets
+import weakref
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -39,6 +40,9 @@ _logger.addHandler(logging.NullHandler())
 
 T = TypeVar("T")
 
+_PLACE: Final = "0" * 64
+"""Stands for a parent and a predecessor where a record's length is tried; a host's ids are seldom longer."""
+
 
 class Session:
     """One session's memory of what works. Made by :meth:`open`; safe to use from several threads and processes."""
@@ -49,6 +53,7 @@ class Session:
         self.classify = classify
         self._log = log
         self._backlog = Backlog()
+        weakref.finalize(self, log.close)  # a session that nobody holds any more must not keep its file open
 
     @classmethod
     def open(
@@ -158,7 +163,7 @@ class Session:
             id=_new_id(),
             timestamp=_now(),
         )
-        if not changes(self._memory(), event):
+        if not self._backlog.events and not changes(self._memory(), event):
             return True
         return self._record(lambda state: [event] if changes(state, event) else [])
 
@@ -187,13 +192,13 @@ class Session:
         """Record that somebody says a ``model``, or a whole ``provider``, is mended: its failures are forgotten."""
         if (model is None) == (provider is None):
             raise MisuseError("clear names a model or a provider, one of the two")
-        event = FailureCleared(
-            model=model, provider=provider, by=by, note=note, id=_new_id(), timestamp=_now()
-        )
+        event = FailureCleared(model=model, provider=provider, by=by, note=note, id=_new_id(), timestamp=_now())
         return self._record(lambda _: [event])
 
     def close(self) -> None:
         """Give the file back. The session can still be used; it opens the file again when it has to."""
+        if self._backlog.events:
+            self._record(lambda _: [])
         self._log.close()
 
     def __enter__(self) -> Self:
@@ -207,27 +212,28 @@ class Session:
     def choose(self, chain: Chain, policy: Policy, exclude: AbstractSet[str], turn: str | None) -> tuple[Decision, int]:
         """The decision for an attempt that begins now, its switch recorded, and the position it knows."""
         event_id, now = _new_id(), _now()
-        decision = decide(self.state, chain, now, policy, exclude)
+        with self._log.mutex():  # what another thread records meanwhile, this attempt does not know
+            decision = decide(self.state, chain, now, policy, exclude)
 
-        def switch(state: ModelState) -> list[Event]:
-            nonlocal decision  # under the lock, with what others have written meanwhile
-            decision = decide(state, chain, now, policy, exclude)
-            if decision.model is None or decision.cause == "keep":
-                return []
-            return [
-                ModelSwitch(
-                    to=decision.model,
-                    from_=state.current,
-                    cause=decision.cause,
-                    turn=turn,
-                    id=event_id,
-                    timestamp=now,
-                )
-            ]
+            def switch(state: ModelState) -> list[Event]:
+                nonlocal decision  # under the file's lock, with what others have written meanwhile
+                decision = decide(state, chain, now, policy, exclude)
+                if decision.model is None or decision.cause == "keep":
+                    return []
+                return [
+                    ModelSwitch(
+                        to=decision.model,
+                        from_=state.current,
+                        cause=decision.cause,
+                        turn=turn,
+                        id=event_id,
+                        timestamp=now,
+                    )
+                ]
 
-        if decision.model is not None and decision.cause != "keep":
-            self._record(switch)
-        return decision, self._memory().position
+            if decision.model is not None and decision.cause != "keep":
+                self._record(switch)
+            return decision, self._memory().position
 
     def _chain(self, chain: Chain | None) -> Chain:
         chosen = chain or self.chain
@@ -236,24 +242,31 @@ class Session:
         return chosen
 
     def _memory(self) -> ModelState:
-        waiting = self._backlog.events
-        return fold(waiting, self._log.state) if waiting else self._log.state
+        with self._log.mutex():
+            waiting = self._backlog.events
+            return fold(waiting, self._log.state) if waiting else self._log.state
 
     def _refresh(self) -> None:
-        try:
-            self._log.refresh()
-        except (OSError, SwitchlogError) as error:
-            self._degrade([], error)
+        with self._log.mutex():
+            try:
+                self._log.refresh()
+            except (OSError, SwitchlogError) as error:
+                self._degrade([], error)
+            else:
+                self._backlog.settle()
 
     def _record(self, make: Callable[[ModelState], list[Event]]) -> bool:
         """Append what ``make`` makes of the state, behind what still waits; True once it is acknowledged."""
         made: list[Event] | None = None
+        waiting = self._backlog.events
 
         def events(state: ModelState) -> Iterable[Event]:
             nonlocal made
-            waiting = list(self._backlog.events)
-            yield from waiting
-            made = make(fold(waiting, state))
+            known = fold(waiting, state)
+            while waiting:
+                yield waiting[0]
+                waiting.popleft()  # the log asks for more: that one is acknowledged
+            made = make(known)
             yield from made
 
         with self._log.mutex():
@@ -264,17 +277,15 @@ class Session:
             except (OSError, SwitchlogError) as error:
                 made = make(self._memory()) if made is None else made
                 for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
-                    codec.encode(event, session=self.id, parent_id=None, prev=None)
+                    codec.encode(event, session=self.id, parent_id=_PLACE, prev=_PLACE)
                 self._degrade([event for event in made if not self._log.acknowledged(event)], error)
                 return False
-            self._backlog.settle([])
+            self._backlog.settle()
             return True
 
     def _degrade(self, events: list[Event], error: Exception) -> None:
-        waiting = [event for event in self._backlog.events if not self._log.acknowledged(event)]
         if self.degraded is None:
             _logger.warning("%s can't be kept on disk, going on in memory: %s", self.path, error)
-        self._backlog.settle(waiting)
         self._backlog.hold(events, str(error))
 
 

@@ -4,6 +4,7 @@ Law: names are checked here, for a session id often comes from a request: it mus
 """
 
 import re
+import threading
 import weakref
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ class Sessions:
         self.durability: Durability = durability
         self.classify = classify
         self._open: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
+        self._lock = threading.Lock()
 
     def open(self, session_id: str) -> Session:
         """The session of this id: the same object for as long as somebody holds it.
@@ -46,6 +48,7 @@ class Sessions:
         session = self._open.get(session_id)
         if session is None:
             path = self.folder / f"{session_id}{SUFFIX}"
-            session = Session.open(path, self.chain, self.policy, self.durability, self.classify)
-            self._open[session_id] = session
+            fresh = Session.open(path, self.chain, self.policy, self.durability, self.classify)
+            with self._lock:  # another thread may have opened it meanwhile
+                session = self._open.setdefault(session_id, fresh)
         return session

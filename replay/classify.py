@@ -90,7 +90,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> int | None:
         return round(seconds * 1000)
     try:
         date = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     until = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
     return max(0, round((until - now).total_seconds() * 1000))

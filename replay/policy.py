@@ -66,8 +66,11 @@ class Cooldown:
 
     def wait(self, count: int) -> timedelta:
         """How long the ``count``-th failure in a row cools."""
-        doublings = min(max(count, 1) - 1, 40)  # 2^40 times any base is past any cap; huge counts must not cost
-        return min(self.base * 2**doublings, self.cap) if self.base else self.base
+        if not self.base:
+            return self.base
+        # 2^60 times the smallest base is past any cap: a long row of failures must not cost, nor overflow.
+        factor = 2 ** min(max(count, 1) - 1, 60)
+        return self.cap if factor >= self.cap / self.base else self.base * factor
 
 
 def _is_name(model: object) -> bool:

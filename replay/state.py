@@ -205,7 +205,8 @@ class _Draft:
         self, model: str, reason: str, at: datetime | None, retry_after_ms: int | None, seen: int, position: int
     ) -> None:
         failures = self.tried.get(model, {})
-        retry_after = None if retry_after_ms is None else min(timedelta(milliseconds=min(retry_after_ms, 2**40)), REST)
+        wish = None if retry_after_ms is None else min(max(retry_after_ms, 0), REST // timedelta(milliseconds=1))
+        retry_after = None if wish is None else timedelta(milliseconds=wish)
         joined = _join(failures.get(reason), at, retry_after, seen, position)
         self.tried[model] = {**failures, reason: joined}
         self._index(model, self.tried[model])
@@ -261,7 +262,7 @@ def _join(
         if wish is not None
     ]
     longest = max(left, default=None)
-    wish = longest if longest is not None and longest > timedelta(0) else None
+    wish = None if longest is None else max(longest, timedelta(0))
     hinted = earlier.hinted and retry_after is not None
     return Failure(latest, _count(earlier, seen), wish, position, hinted)
 

@@ -1,7 +1,7 @@
 """Logs as bytes: what the tests of the reader and of the append protocol are made of.
 
-Records are written here by the words of the design, with ``json`` and ``hashlib`` and nothing of ``eventlog``: where the
-two disagree, one of them is wrong.
+Records are written here by the words of the design, with ``json`` and ``hashlib`` and nothing of ``eventlog``: where
+the two disagree, one of them is wrong.
 """
 
 import hashlib
@@ -41,7 +41,9 @@ def seal_of(record: bytes) -> str:
 
 
 def header(session: str = SESSION, **more: object) -> bytes:
-    return compact({"type": "session", "version": 3, "id": session, "timestamp": STAMP, "cwd": "/home/op", **more}) + b"\n"
+    return (
+        compact({"type": "session", "version": 3, "id": session, "timestamp": STAMP, "cwd": "/home/op", **more}) + b"\n"
+    )
 
 
 def message(entry: str | None = "c0ffee01", parent: str | None = None, text: str = "hello") -> bytes:
@@ -115,7 +117,9 @@ def hosted() -> Draft:
     draft.message('say "attempt_failed" {"type":"model_switch"}')
     draft.failed(error="a } b")
     draft.message("höhe \u2028 模")
-    draft.add(compact({"type": "model_switch", "from": "kimi/kimi2.5", "to": "zhipu/glm-5.1", "timestamp": STAMP}) + b"\n")
+    draft.add(
+        compact({"type": "model_switch", "from": "kimi/kimi2.5", "to": "zhipu/glm-5.1", "timestamp": STAMP}) + b"\n"
+    )
     draft.switch()
     draft.add(b"not JSON at all\n")
     draft.failed("zhipu/glm-5.1", "timeout")
@@ -144,8 +148,13 @@ def read_kinds(data: bytes, name: str | None = SESSION) -> dict[str, int]:
     return kinds(read(data, name)[1])
 
 
-def ages(path: Path) -> None:
-    """Let the file look as if nobody had touched it for a while."""
+def put(path: Path, data: bytes) -> None:
+    """A file that holds ``data`` and that nobody has touched for a while.
+
+    A new one each time: to cut a file to nothing and fill it again makes ext4 flush it.
+    """
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
     os.utime(path, (1_700_000_000, 1_700_000_000))
 
 
@@ -179,7 +188,11 @@ def mutated_logs(draw: st.DrawFn) -> bytes:
         length = draw(st.integers(0, 40) | st.integers(0, 900))
         match draw(st.sampled_from(("flip", "cut", "remove", "zero", "copy", "insert", "lines"))):
             case "flip":
-                data = data[:at] + bytes(byte ^ 1 << draw(st.integers(0, 7)) for byte in data[at : at + 1]) + data[at + 1 :]
+                data = (
+                    data[:at]
+                    + bytes(byte ^ 1 << draw(st.integers(0, 7)) for byte in data[at : at + 1])
+                    + data[at + 1 :]
+                )
             case "cut":
                 data = data[:at]
             case "remove":
