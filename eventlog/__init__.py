@@ -12,6 +12,7 @@ request, unless the caller asked for that.
 from eventlog.attempts import Attempt, Attempts
 from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
 from eventlog.lines import Kind
+from eventlog.outcomes import ResponseRefused
 from eventlog.reading import Events, read_events
 from eventlog.report import Finding, Report
 from eventlog.session import Session
@@ -30,6 +31,7 @@ __all__ = [
     "MisuseError",
     "Policy",
     "Report",
+    "ResponseRefused",
     "Session",
     "Sessions",
     "SwitchlogError",

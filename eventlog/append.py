@@ -66,13 +66,17 @@ class Log:
         """The condition of the file, as far as it has been read."""
         return self._now.report
 
+    def current(self) -> bool:
+        """Whether the file stands as it was last read: one ``lstat``, and no lock that a sync could hold."""
+        found = file.identify_path(self.path)
+        if found is None:
+            return self._identity is None
+        return found.same_file(self._identity) and found.size == self._size
+
     def refresh(self) -> None:
         """Fold what others have written. One ``lstat`` where nobody has."""
         with self.mutex():
-            found = file.identify_path(self.path)
-            if found is None and self._identity is None:
-                return
-            if found is not None and found.same_file(self._identity) and found.size == self._size:
+            if self.current():
                 return
             if self._open(create=False) is not None:
                 self._catch_up()
@@ -97,6 +101,10 @@ class Log:
     def acknowledged(self, event: Event) -> bool:
         """Whether the event's line is durable, as far as we know."""
         return event.id in self._acknowledged
+
+    def holds(self, event: Event) -> bool:
+        """Whether the event's line stands in the file, durable or not."""
+        return event.id is not None and self._now.knows(event.id)
 
     def close(self) -> None:
         """Give the descriptor back; the next use opens the file anew."""
@@ -179,9 +187,7 @@ class Log:
 
     def _missing(self) -> list[Event]:
         """What we have acknowledged and this file lacks: it was replaced by an older copy, or cut."""
-        return [
-            event for key, event in self._acknowledged.items() if key is not None and not self._reader.knows(key)
-        ]
+        return [event for key, event in self._acknowledged.items() if key is not None and not self._reader.knows(key)]
 
     def _write(self, event: Event) -> Recorded:
         fd = self._fd

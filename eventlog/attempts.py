@@ -4,8 +4,11 @@ Law: every attempt ends in exactly one outcome. What blames a model is recorded,
 asked; what doesn't is the caller's and passes through untouched. No model is asked twice in one loop.
 """
 
+import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -67,6 +70,21 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        return self._settle(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None and not self._session.news(self.model, self._seen):
+            self.settled = True
+            return False
+        return await off_loop(lambda: self._settle(error))
+
+    def _settle(self, error: BaseException | None) -> bool:
+        """Record how it ended; whether the error is to be swallowed, so that the loop goes on."""
         self.settled = True
         if error is None:
             self._session.succeeded(self.model, turn=self._turn, duration_ms=self._duration(), seen=self._seen)
@@ -100,7 +118,7 @@ class Attempt:
 
 
 class Attempts:
-    """Iterates over the attempts of one request; ends after the one that succeeds.
+    """Iterates over the attempts of one request, with ``for`` or ``async for``; ends after the one that succeeds.
 
     Raises AllModelsFailed (from the last error) when no model is left, and MisuseError if an attempt is asked for
     before the one before it was used in a ``with`` block.
@@ -118,12 +136,30 @@ class Attempts:
         return self
 
     def __next__(self) -> Attempt:
-        if self._last is not None:
-            if not self._last.settled:
-                raise MisuseError("the attempt before was never settled: use each one as `with attempt: …`")
-            if self._last.outcome is None:
-                raise StopIteration
-        decision, seen = self._session.choose(self._chain, self._policy, self._tried.keys(), self._turn)
+        if self._over():
+            raise StopIteration
+        return self._begin(*self._session.choose(self._chain, self._policy, self._tried.keys(), self._turn))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Attempt:
+        if self._over():
+            raise StopAsyncIteration
+        asked = self._chain, self._policy, self._tried.keys()
+        chosen = self._session.glance(*asked)
+        if chosen is None:
+            chosen = await off_loop(lambda: self._session.choose(*asked, self._turn))
+        return self._begin(*chosen)
+
+    def _over(self) -> bool:
+        if self._last is None:
+            return False
+        if not self._last.settled:
+            raise MisuseError("the attempt before was never settled: use each one as `with attempt: …`")
+        return self._last.outcome is None
+
+    def _begin(self, decision: Decision, seen: int) -> Attempt:
         if decision.model is None:
             raise self._exhausted() from (self._last.error if self._last is not None else None)
         if decision.forced:  # one a loop: the rest of the chain cools for a reason
@@ -143,3 +179,18 @@ class Attempts:
     def _why(self, model: str) -> str:
         attempt = self._tried.get(model)
         return attempt.outcome.reason if attempt is not None and attempt.outcome is not None else "unknown"
+
+
+async def off_loop(body: Callable[[], T]) -> T:
+    """What ``body`` returns, run in a thread: a sync to disk must not hold up the other tasks.
+
+    A cancellation waits until it is done, for half a record helps nobody, and is raised then.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(body))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        raise

@@ -1,16 +1,27 @@
-"""Events that could not be written yet.
+"""A log that goes on in memory while the disk refuses.
 
-Law: memory only, bounded. While the disk refuses, a session goes on with what it knows; these events are written, in
-order and with the id and time of when they happened, as soon as it lets us.
+Law: what a session knows is its log and, behind it, what waits to be written. The waiting events are bounded, keep the
+id and time of when they happened, and are written in order as soon as the disk lets us; until then nothing of them is
+called acknowledged. Errors of the system end here; only a caller's own mistake passes through.
 """
 
+import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from replay import Event
+from eventlog import codec
+from eventlog.append import Log
+from eventlog.errors import MisuseError, SwitchlogError
+from replay import Event, ModelState, fold
+
+_logger: Final = logging.getLogger("switchlog")
 
 MOST: Final = 1_000
+"""Events that may wait; of more the oldest are dropped, and counted."""
+
+_PLACE: Final = "0" * 64
+"""Stands for a parent and a predecessor where a record's length is tried; a host's ids are seldom longer."""
 
 
 class Backlog:
@@ -22,7 +33,7 @@ class Backlog:
         self._why: str | None = None
 
     def hold(self, events: Iterable[Event], why: str) -> None:
-        """Keep the events for later; of more than a thousand the oldest are dropped, and counted."""
+        """Keep the events for later."""
         for event in events:
             self.dropped += len(self.events) == MOST
             self.events.append(event)
@@ -40,3 +51,82 @@ class Backlog:
             return None
         lost = f", {self.dropped} older ones were dropped" if self.dropped else ""
         return f"{self._why} ({len(self.events)} events wait in memory{lost})"
+
+
+class Memory:
+    """A log and what waits for it. Safe to use from several threads."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self._backlog = Backlog()
+
+    @property
+    def degraded(self) -> str | None:
+        """Why events wait instead of being on the disk; None if all is well."""
+        return self._backlog.told
+
+    @property
+    def state(self) -> ModelState:
+        """What is known, as of the last look at the file."""
+        with self.log.mutex():
+            return self._state(self.log.state)
+
+    def refresh(self) -> None:
+        """Look at what others have written."""
+        with self.log.mutex():
+            try:
+                self.log.refresh()
+            except (OSError, SwitchlogError) as error:
+                self._degrade([], error)
+            else:
+                self._backlog.settle()
+
+    def glance(self) -> ModelState | None:
+        """The state, if it can be told without a lock or the disk: nobody has written and nothing waits."""
+        try:
+            return self.log.state if self.log.current() and not self._backlog.events else None
+        except OSError:
+            return None
+
+    def record(self, make: Callable[[ModelState], list[Event]]) -> bool:
+        """Append what ``make`` makes of the state, behind what still waits; True once it is acknowledged."""
+        made: list[Event] | None = None
+        waiting = self._backlog.events
+
+        def events(state: ModelState) -> Iterable[Event]:
+            nonlocal made
+            known = self._state(state)
+            while waiting:
+                yield waiting[0]
+                waiting.popleft()  # the log asks for more: that one is acknowledged
+            made = make(known)
+            yield from made
+
+        with self.log.mutex():
+            try:
+                self.log.append(events)
+            except MisuseError:
+                raise
+            except (OSError, SwitchlogError) as error:
+                made = make(self.state) if made is None else made
+                for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
+                    codec.encode(event, session=self.log.session, parent_id=_PLACE, prev=_PLACE)
+                self._degrade([event for event in made if not self.log.acknowledged(event)], error)
+                return False
+            self._backlog.settle()
+            return True
+
+    def flush(self) -> None:
+        """Try once more to write what waits."""
+        if self._backlog.events:
+            self.record(lambda _: [])
+
+    def _state(self, state: ModelState) -> ModelState:
+        # After a failed sync the line can be in the file although it is not acknowledged: it is folded once.
+        waiting = [event for event in self._backlog.events if not self.log.holds(event)]
+        return fold(waiting, state) if waiting else state
+
+    def _degrade(self, events: list[Event], error: Exception) -> None:
+        if self.degraded is None:
+            _logger.warning("%s can't be kept on disk, going on in memory: %s", self.log.path, error)
+        self._backlog.hold(events, str(error))

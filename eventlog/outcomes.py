@@ -77,6 +77,8 @@ class ResponseRefused(SwitchlogError):
 
 def of_exception(error: BaseException, now: datetime, hook: Hook | None = None) -> Outcome | None:
     """What the exception says of the model; None if nothing (then it is the caller's own)."""
+    if isinstance(error, BaseExceptionGroup):
+        return _of_group(error, now, hook)
     if not isinstance(error, Exception):
         return Outcome(reasons.ABORTED)
     answer = of_response(error, now) or of_response(_get(error, "response"), now)
@@ -84,6 +86,15 @@ def of_exception(error: BaseException, now: datetime, hook: Hook | None = None) 
     if reason is None:
         return None
     return replace(answer or Outcome(reason), reason=reason, error=_text(error))
+
+
+def _of_group(group: BaseExceptionGroup[BaseException], now: datetime, hook: Hook | None) -> Outcome | None:
+    """A task group's errors: if one is the author's own, so is the group; else the first that tells of the model."""
+    outcomes = [of_exception(one, now, hook) for one in group.exceptions]
+    known = [one for one in outcomes if one is not None]
+    if len(known) < len(outcomes):
+        return None
+    return next((one for one in known if one.reason != reasons.ABORTED), known[0])
 
 
 def of_response(response: object, now: datetime) -> Outcome | None:

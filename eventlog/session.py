@@ -7,18 +7,18 @@ only a caller's own mistake raises. A method that records returns True once its 
 import logging
 import secrets
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from eventlog import codec, file
+from eventlog import file
 from eventlog.append import Durability, Log
 from eventlog.attempts import Attempts
-from eventlog.degraded import Backlog
-from eventlog.errors import MisuseError, SwitchlogError
+from eventlog.degraded import Memory
+from eventlog.errors import MisuseError
 from eventlog.outcomes import Hook, is_response
 from replay import (
     AttemptFailed,
@@ -32,16 +32,12 @@ from replay import (
     Policy,
     changes,
     decide,
-    fold,
 )
 
 _logger: Final = logging.getLogger("switchlog")
 _logger.addHandler(logging.NullHandler())
 
 T = TypeVar("T")
-
-_PLACE: Final = "0" * 64
-"""Stands for a parent and a predecessor where a record's length is tried; a host's ids are seldom longer."""
 
 
 class Session:
@@ -51,8 +47,7 @@ class Session:
         self.chain = chain
         self.policy = policy
         self.classify = classify
-        self._log = log
-        self._backlog = Backlog()
+        self._memory = Memory(log)
         weakref.finalize(self, log.close)  # a session that nobody holds any more must not keep its file open
 
     @classmethod
@@ -74,29 +69,29 @@ class Session:
         kind = file.network_file_system(session.path)
         if kind is not None:
             _logger.warning("%s lies on %s, where appends are not atomic: keep logs on a local disk", path, kind)
-        session._refresh()
+        session._memory.refresh()
         return session
 
     @property
     def path(self) -> Path:
         """The log's file."""
-        return self._log.path
+        return self._memory.log.path
 
     @property
     def id(self) -> str:
         """The session's id: the header's, or the file's name up to ``.jsonl``."""
-        return self._log.session
+        return self._memory.log.session
 
     @property
     def state(self) -> ModelState:
         """Where the session stands now, what others have written included. Costs one ``lstat`` if nobody has."""
-        self._refresh()
-        return self._memory()
+        self._memory.refresh()
+        return self._memory.state
 
     @property
     def degraded(self) -> str | None:
         """Why events wait in memory instead of being on the disk; None if all is well."""
-        return self._backlog.told
+        return self._memory.degraded
 
     def decide(
         self, now: datetime | None = None, *, exclude: AbstractSet[str] = frozenset(), chain: Chain | None = None
@@ -116,8 +111,25 @@ class Session:
                 return attempt.response(reply) if is_response(reply) else reply
         raise AssertionError("attempts end with an answer or an error")
 
+    async def acall(
+        self, request: Callable[[str], Awaitable[T]], *, turn: str | None = None, chain: Chain | None = None
+    ) -> T:
+        """:meth:`call` for asyncio: ``await session.acall(ask)`` with ``async def ask(model)``.
+
+        What has to be recorded is written by a thread, so that no sync holds up the loop, and is finished even if the
+        task is cancelled.
+        """
+        async for attempt in self.attempts(turn=turn, chain=chain):
+            async with attempt:
+                reply = await request(attempt.model)
+                return attempt.response(reply) if is_response(reply) else reply
+        raise AssertionError("attempts end with an answer or an error")
+
     def attempts(self, *, turn: str | None = None, chain: Chain | None = None) -> Attempts:
-        """The attempts of one request: ``for attempt in session.attempts(): with attempt: …``."""
+        """The attempts of one request: ``for attempt in session.attempts(): with attempt: …``.
+
+        For asyncio: ``async for attempt in session.attempts(): async with attempt: …``.
+        """
         return Attempts(self, self._chain(chain), turn)
 
     def failed(
@@ -145,32 +157,28 @@ class Session:
             duration_ms=duration_ms,
             phase=phase,
             deployment=deployment,
-            seen=self._memory().position if seen is None else seen,
+            seen=self._memory.state.position if seen is None else seen,
             id=_new_id(),
             timestamp=_now(),
         )
-        return self._record(lambda _: [event])
+        return self._memory.record(lambda _: [event])
 
     def succeeded(
         self, model: str, *, turn: str | None = None, duration_ms: int | None = None, seen: int | None = None
     ) -> bool:
         """Record that ``model`` answered, if that changes anything: a healthy session writes nothing."""
-        event = AttemptSucceeded(
-            model=model,
-            turn=turn,
-            duration_ms=duration_ms,
-            seen=self._memory().position if seen is None else seen,
-            id=_new_id(),
-            timestamp=_now(),
-        )
-        if not self._backlog.events and not changes(self._memory(), event):
+        seen = self._memory.state.position if seen is None else seen
+        if not self.news(model, seen):
             return True
-        return self._record(lambda state: [event] if changes(state, event) else [])
+        event = AttemptSucceeded(
+            model=model, turn=turn, duration_ms=duration_ms, seen=seen, id=_new_id(), timestamp=_now()
+        )
+        return self._memory.record(lambda state: [event] if changes(state, event) else [])
 
     def switch(self, to: str, cause: str = "user", turn: str | None = None) -> bool:
         """Record a switch. By a ``user`` it pins ``to`` until :meth:`unpin` and lifts what cools it."""
         event_id, now = _new_id(), _now()
-        return self._record(
+        return self._memory.record(
             lambda state: [ModelSwitch(to=to, from_=state.current, cause=cause, turn=turn, id=event_id, timestamp=now)]
         )
 
@@ -184,7 +192,7 @@ class Session:
             to = state.current
             return [ModelSwitch(to=to, from_=to, cause="unpin", turn=turn, id=event_id, timestamp=now)]
 
-        return self._record(switch)
+        return self._memory.record(switch)
 
     def clear(
         self, model: str | None = None, *, provider: str | None = None, by: str | None = None, note: str | None = None
@@ -193,13 +201,12 @@ class Session:
         if (model is None) == (provider is None):
             raise MisuseError("clear names a model or a provider, one of the two")
         event = FailureCleared(model=model, provider=provider, by=by, note=note, id=_new_id(), timestamp=_now())
-        return self._record(lambda _: [event])
+        return self._memory.record(lambda _: [event])
 
     def close(self) -> None:
         """Give the file back. The session can still be used; it opens the file again when it has to."""
-        if self._backlog.events:
-            self._record(lambda _: [])
-        self._log.close()
+        self._memory.flush()
+        self._memory.log.close()
 
     def __enter__(self) -> Self:
         return self
@@ -209,10 +216,26 @@ class Session:
     ) -> None:
         self.close()
 
+    def glance(self, chain: Chain, policy: Policy, exclude: AbstractSet[str]) -> tuple[Decision, int] | None:
+        """:meth:`choose`, if it takes neither a lock nor the disk: nobody has written, and the model stays."""
+        state = self._memory.glance()
+        if state is None:
+            return None
+        decision = decide(state, chain, _now(), policy, exclude)
+        return (decision, state.position) if decision.cause == "keep" else None
+
+    def news(self, model: str, seen: int) -> bool:
+        """Whether an answer of ``model`` would have to be recorded."""
+        state = self._memory.glance()
+        return state is None or changes(state, AttemptSucceeded(model=model, seen=seen))
+
     def choose(self, chain: Chain, policy: Policy, exclude: AbstractSet[str], turn: str | None) -> tuple[Decision, int]:
         """The decision for an attempt that begins now, its switch recorded, and the position it knows."""
+        glanced = self.glance(chain, policy, exclude)
+        if glanced is not None:
+            return glanced
         event_id, now = _new_id(), _now()
-        with self._log.mutex():  # what another thread records meanwhile, this attempt does not know
+        with self._memory.log.mutex():  # what another thread records meanwhile, this attempt does not know
             decision = decide(self.state, chain, now, policy, exclude)
 
             def switch(state: ModelState) -> list[Event]:
@@ -232,61 +255,14 @@ class Session:
                 ]
 
             if decision.model is not None and decision.cause != "keep":
-                self._record(switch)
-            return decision, self._memory().position
+                self._memory.record(switch)
+            return decision, self._memory.state.position
 
     def _chain(self, chain: Chain | None) -> Chain:
         chosen = chain or self.chain
         if chosen is None:
             raise MisuseError('this session has no chain: Session.open(path, chain=Chain("provider/model", …))')
         return chosen
-
-    def _memory(self) -> ModelState:
-        with self._log.mutex():
-            waiting = self._backlog.events
-            return fold(waiting, self._log.state) if waiting else self._log.state
-
-    def _refresh(self) -> None:
-        with self._log.mutex():
-            try:
-                self._log.refresh()
-            except (OSError, SwitchlogError) as error:
-                self._degrade([], error)
-            else:
-                self._backlog.settle()
-
-    def _record(self, make: Callable[[ModelState], list[Event]]) -> bool:
-        """Append what ``make`` makes of the state, behind what still waits; True once it is acknowledged."""
-        made: list[Event] | None = None
-        waiting = self._backlog.events
-
-        def events(state: ModelState) -> Iterable[Event]:
-            nonlocal made
-            known = fold(waiting, state)
-            while waiting:
-                yield waiting[0]
-                waiting.popleft()  # the log asks for more: that one is acknowledged
-            made = make(known)
-            yield from made
-
-        with self._log.mutex():
-            try:
-                self._log.append(events)
-            except MisuseError:
-                raise
-            except (OSError, SwitchlogError) as error:
-                made = make(self._memory()) if made is None else made
-                for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
-                    codec.encode(event, session=self.id, parent_id=_PLACE, prev=_PLACE)
-                self._degrade([event for event in made if not self._log.acknowledged(event)], error)
-                return False
-            self._backlog.settle()
-            return True
-
-    def _degrade(self, events: list[Event], error: Exception) -> None:
-        if self.degraded is None:
-            _logger.warning("%s can't be kept on disk, going on in memory: %s", self.path, error)
-        self._backlog.hold(events, str(error))
 
 
 def _now() -> datetime:

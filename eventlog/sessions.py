@@ -6,6 +6,7 @@ Law: names are checked here, for a session id often comes from a request: it mus
 import re
 import threading
 import weakref
+from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,9 @@ from eventlog.sources import SUFFIX
 from replay import Chain, Policy
 
 SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+HELD: Final = 64
+"""So many sessions are kept open although nobody holds them: the next request is likely to be one of theirs."""
 
 
 class Sessions:
@@ -36,19 +40,31 @@ class Sessions:
         self.durability: Durability = durability
         self.classify = classify
         self._open: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
+        self._held: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
 
     def open(self, session_id: str) -> Session:
-        """The session of this id: the same object for as long as somebody holds it.
+        """The session of this id: the same object for as long as somebody holds it, or it was used lately.
 
         Raises MisuseError for an id that is no plain name (letters, digits, ``.``, ``_``, ``-``; at most 128).
         """
-        if not SESSION_ID.fullmatch(session_id):
-            raise MisuseError(f"no session id: {session_id[:200]!r} (letters, digits, . _ - only, at most 128)")
+        if not SESSION_ID.fullmatch(session_id) or SUFFIX in session_id:
+            told = "letters, digits, . _ - only, at most 128, and no .jsonl"
+            raise MisuseError(f"no session id: {session_id[:200]!r} ({told})")
         session = self._open.get(session_id)
         if session is None:
             path = self.folder / f"{session_id}{SUFFIX}"
             fresh = Session.open(path, self.chain, self.policy, self.durability, self.classify)
             with self._lock:  # another thread may have opened it meanwhile
                 session = self._open.setdefault(session_id, fresh)
+        self._hold(session_id, session)
         return session
+
+    def _hold(self, session_id: str, session: Session) -> None:
+        """Keep the last sessions open, and those whose events wait for the disk: nobody else would remember them."""
+        with self._lock:
+            self._held[session_id] = session
+            self._held.move_to_end(session_id)
+            for old in list(self._held)[: max(0, len(self._held) - HELD)]:
+                if self._held[old].degraded is None:
+                    del self._held[old]

@@ -568,6 +568,15 @@ def test_every_models_reason_is_named_also_of_those_not_blamed(session: Session)
     assert raised.value.retry_at == until[LOCAL]
 
 
+def test_after_a_loop_of_failures_every_model_says_until_when(session: Session) -> None:
+    with pytest.raises(AllModelsFailed) as raised:
+        ask(session, RefusedError(429), RefusedError(500), ConnectionResetError())
+    until = {one.model: one.until for one in raised.value.skipped}
+    assert set(until) == {KIMI, GLM, LOCAL}
+    assert None not in until.values()
+    assert raised.value.retry_at == until[LOCAL]
+
+
 def test_the_last_response_is_the_cause_where_clients_dont_raise(session: Session) -> None:
     with pytest.raises(AllModelsFailed) as raised:
         session.call(lambda _: response(500, "broken"))
@@ -775,6 +784,7 @@ def test_ordinary_words_are_no_secrets() -> None:
         "Rate limit reached for tokens per minute (TPM): Limit 30000, Used 29000",
         "key not found",
         "keyboard: interrupted",
+        "monkey: capuchin",
     ):
         assert redact.clean(text) == text
 

@@ -19,6 +19,7 @@ from strategies import (
     blaming,
     chains,
     excludes,
+    failures,
     models,
     nows,
     outages,
@@ -257,18 +258,26 @@ def test_a_failure_stamped_ahead_or_without_time_does_not_cool(
 
 @given(
     outages(sensible_stamps) | st.tuples(states(sensible_stamps), chains),
-    st.just(NOW) | soon,
-    st.sampled_from([number * MINUTE / 4 for number in (1, 2, 3, 4, 5, 6, 8, 12, 20, 60, 120, 240, 2000)]),
+    failures(reasons=blaming, seens=st.none()),
+    st.sampled_from([number * MINUTE / 4 for number in range(-4, 5)]),
+    nows,
+    st.sampled_from([number * MINUTE / 4 for number in (1, 2, 3, 4, 6, 8, 12, 20, 60, 240, 2000)]),
     unforced,
 )
 def test_a_free_model_stays_free(
-    situation: tuple[ModelState, Chain], now: datetime, more: timedelta, policy: Policy
+    situation: tuple[ModelState, Chain],
+    failure: AttemptFailed,
+    ahead: timedelta,
+    now: datetime,
+    more: timedelta,
+    policy: Policy,
 ) -> None:
     """As long as nothing happens, time only frees models.
 
     Failures stamped more than 60 s ahead are left out: they begin to cool when their time draws near.
     """
     state, chain = situation
+    state = evolve(state, replace(failure, timestamp=now + ahead))
     assert set(decide(state, chain, now, policy).order) <= set(decide(state, chain, now + more, policy).order)
 
 
@@ -286,7 +295,13 @@ def test_an_outage_may_last() -> None:
 # Probes.
 
 
-@given(states(), models, spans(-MINUTE, 3 * MINUTE), nows, unforced)
+@given(
+    states(),
+    models,
+    spans(-MINUTE, 3 * MINUTE) | st.sampled_from([number * MINUTE / 4 for number in range(-4, 9)]),
+    nows,
+    unforced,
+)
 def test_a_young_probe_keeps_the_others_away(
     state: ModelState, model: str, age: timedelta, now: datetime, policy: Policy
 ) -> None:

@@ -48,11 +48,19 @@ BREAKS: list[tuple[str, ...]] = [
         FOLD + "an_event_at_or_before_the_position_changes_nothing",
     ),
     (
+        "forgiving a model that has not failed raises",
+        "state",
+        "failures = self.tried.get(model)\n        if failures is None:",
+        "failures = self.tried[model]\n        if failures is None:",
+        FOLD + "the_fold_is_total",
+        "KeyError",
+    ),
+    (
         "an absurd wish overflows",
         "state",
         "min(max(retry_after_ms, 0), REST // timedelta(milliseconds=1))",
         "max(retry_after_ms, 0)",
-        FOLD + "the_fold_is_total",
+        FOLD + "the_fold_is_total_at_the_edges_of_the_calendar",
         "OverflowError",
     ),
     (
@@ -60,7 +68,7 @@ BREAKS: list[tuple[str, ...]] = [
         "state",
         "max(retry_after_ms, 0)",
         "retry_after_ms",
-        FOLD + "the_fold_is_total",
+        FOLD + "the_fold_is_total_at_the_edges_of_the_calendar",
         "OverflowError",
     ),
     (
@@ -68,7 +76,7 @@ BREAKS: list[tuple[str, ...]] = [
         "state",
         "wish - (latest - since)",
         "(since + wish) - latest",
-        FOLD + "the_fold_is_total_where_a_clock_stands_at_the_end_of_time",
+        FOLD + "the_fold_is_total_at_the_edges_of_the_calendar",
         "OverflowError",
     ),
     (
@@ -140,7 +148,7 @@ BREAKS: list[tuple[str, ...]] = [
         "state",
         "Failure(earlier.at, _count(earlier, seen), earlier.retry_after, position, hinted)",
         "Failure(earlier.at, _count(earlier, seen), retry_after, position, hinted)",
-        FOLD + "one_more_failure_never_shortens_a_wait",
+        FOLD + "a_retry_after_of_one_run_does_not_shorten_anothers_wait",
     ),
     (
         "one hint replaces the base that another failure waits for",

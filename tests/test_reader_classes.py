@@ -291,6 +291,25 @@ def test_records_glued_to_each_other_are_all_found() -> None:
     assert (report.gaps, report.findings) == (0, [])
 
 
+@pytest.mark.parametrize("front", [b'{"type":"attempt_failed","id":"x', b"garbage", b'{"type":"mess'])
+def test_a_changed_record_glued_behind_a_fragment_is_corrupt_with_it(front: bytes) -> None:
+    draft = three()
+    draft.lines[2] = front + draft.lines[2].replace(b"a/2", b"a/9")
+    found, report = read(draft.data)
+    assert [one.event.id for one in found] == ["0000000000000001", "0000000000000003"]
+    assert kinds(report) == {"event": 2, "foreign": 1, "corrupt": 1}
+    assert report.gaps == 1
+
+
+def test_of_glued_records_without_a_newline_only_the_last_is_unterminated() -> None:
+    draft = three()
+    assert read_kinds(draft.lines[0] + draft.lines[1][:-1] + draft.lines[2][:-1]) == {
+        "event": 1,
+        "foreign": 1,
+        "unterminated": 1,
+    }
+
+
 def test_a_bare_event_glued_before_a_record_counts_too() -> None:
     draft = Draft()
     record = draft.failed("a/1")
@@ -691,6 +710,17 @@ def test_a_million_torn_lines_are_counted_and_the_first_thousand_named() -> None
     assert report.unnamed == 2 * MOST_FINDINGS
 
 
+def test_no_more_than_a_thousand_torn_lines_wait_for_their_judgement() -> None:
+    draft = Draft()
+    draft.failed("a/1")
+    draft.failed("a/lost")
+    draft.lines[-1] = b'{"type":"attempt_failed","id\n' * (2 * MOST_FINDINGS + 500)
+    draft.failed("a/2")
+    report = read(draft.data)[1]
+    assert report.gaps == 1
+    assert (report.pieces["torn"], report.pieces["corrupt"]) == (2 * MOST_FINDINGS, 500)
+
+
 # any bytes at all
 
 
@@ -728,6 +758,13 @@ def test_every_piece_is_counted_in_one_class(data: bytes, sizes: list[int]) -> N
     assert sum(report.counts.values()) == len(all_pieces(data, sizes))
     assert set(report.counts) == {str(kind) for kind in Kind}
     assert report.damaged == (report.gaps > 0 or any(report.counts[kind] for kind in DAMAGE))
+
+
+@given(any_bytes)
+def test_every_finding_names_its_line(data: bytes) -> None:
+    for finding in read(data)[1].findings:
+        assert finding.line == data.count(b"\n", 0, finding.offset) + 1
+        assert 0 < finding.length <= len(data) - finding.offset
 
 
 @given(any_bytes, block_sizes)

@@ -19,6 +19,7 @@ from loopback import PATIENCE, Answer, Provider, healthy, limits
 import replay
 from eventlog import AllModelsFailed, Chain, MisuseError, Policy, Session, Sessions, SwitchlogError, read_events
 from eventlog.degraded import Backlog
+from eventlog.sessions import HELD
 from replay import AttemptFailed, Event, FailureCleared, ModelState, ModelSwitch
 
 
@@ -651,17 +652,29 @@ def test_a_folder_gives_the_same_session_while_it_is_held(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files, which needs /proc")
-def test_a_session_that_nobody_holds_gives_its_file_back(tmp_path: Path) -> None:
+def test_sessions_keep_only_the_last_files_open(tmp_path: Path) -> None:
     """A gateway opens one for each request; it must not run out of files."""
     sessions = Sessions(tmp_path, chain=CHAIN)
     sessions.open("a").call(answered)
     gc.collect()
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for number in range(20):
+    for number in range(HELD + 20):
         sessions.open("a").call(answered)
         sessions.open(f"b{number}").call(but(KIMI))
     gc.collect()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + HELD - 1
+
+
+def test_sessions_remember_one_that_waits_for_the_disk_though_nobody_holds_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sessions = Sessions(tmp_path / "file" / "below", chain=CHAIN)
+    asked: list[str] = []
+    for _ in range(2):
+        sessions.open("a").call(noting(asked, but(KIMI)))
+        for number in range(HELD + 1):
+            sessions.open(f"b{number}")
+        gc.collect()
+    assert asked == [KIMI, GLM, GLM]
 
 
 def test_threads_that_open_one_session_at_once_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -990,7 +1003,7 @@ def test_threads_may_look_while_another_remembers(
 
         return real(slowly(), state)
 
-    monkeypatch.setattr("eventlog.session.fold", folding)
+    monkeypatch.setattr("eventlog.degraded.fold", folding)
     assert session.state.tried.keys() == {KIMI, GLM}
     others[0].join(PATIENCE)
     assert session.state.tried.keys() == {KIMI, GLM, LOCAL}
