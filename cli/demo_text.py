@@ -4,10 +4,13 @@ Law: 80 columns, 24 lines, and the same text on a terminal and in a pipe: nothin
 each mark when it happens, a pipe each line when it is complete.
 """
 
+import os
 import shlex
+import shutil
 import statistics
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.demo_count import Count, count
@@ -91,8 +94,8 @@ class Screen:
         told = f"{_many(len(with_log.wasted), 'wasted attempt')} with switchlog, {len(without.wasted)} without"
         self._out.print(line((told + _each(without.after_restart), "bold")))
         transcript = shlex.quote(str(runs[-1].files.transcript))
-        self._out.print(labelled("go on", f"switchlog show {transcript}"))
-        self._out.print(labelled("", f"switchlog replay {transcript}"))
+        self._out.print(labelled("go on", f"{_ourselves()} show {transcript}"))
+        self._out.print(labelled("", f"{_ourselves()} replay {transcript}"))
         self._out.print(labelled("counted", f"from {runs[-1].files.folder}/*.provider.ndjson"))
 
     def _mark(self, step: Progress) -> list[tuple[str, str]]:
@@ -141,6 +144,14 @@ def _seconds(times: list[int]) -> str:
 
 def _many(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _ourselves() -> str:
+    """What to type for this command: its name, or its path where the shell would not find it (as after `make demo`)."""
+    program = Path(sys.argv[0])
+    if shutil.which("switchlog") or program.name != "switchlog":
+        return "switchlog"
+    return shlex.quote(os.path.relpath(program))
 
 
 def _can_print(text: str) -> bool:

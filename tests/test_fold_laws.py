@@ -86,6 +86,9 @@ relapses = failures(
     seens=st.sampled_from((None, 0, 0)),
     hints=st.sampled_from((None, None, 0, 1000, 3_600_000, 3_600_000)),
 )
+family_troubles = st.lists(
+    failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "billing", "timeout")), seens=st.none()), max_size=5
+)
 late_successes = successes(st.sampled_from(MODELS[:2]), seens=st.integers(0, 4))
 turns_for_the_worse = st.one_of(
     st.tuples(histories(), failures(times=sensible_stamps), nows),
@@ -279,6 +282,9 @@ def test_a_retry_after_of_one_run_does_not_shorten_anothers_wait(model: str, rea
     told = AttemptFailed(model=model, reason=reason, timestamp=NOW, retry_after_ms=wish // MILLISECOND, seen=0)
     untold = replace(told, retry_after_ms=None)
     timeless = replace(untold, timestamp=None)
+    shorter = replace(told, retry_after_ms=0)
+    for met in ([told, shorter], [shorter, told]):
+        assert wait_of(fold(met), model, NOW) == wish
     base = COOLDOWNS[reason].base
     for met in ([told, untold], [untold, told], [told, timeless], [untold, told, timeless]):
         assert wait_of(fold(met), model, NOW) == max(base, wish)
@@ -348,7 +354,7 @@ def test_the_time_of_a_failure_never_moves_back(history: list[Event]) -> None:
 # Successes: what they clear.
 
 
-@given(histories(), models, st.none() | st.integers(0, 12), stamps)
+@given(histories() | family_troubles, st.sampled_from(MODELS[:2]) | models, st.none() | st.integers(0, 12), stamps)
 def test_a_success_clears_the_failures_that_it_knew(
     history: list[Event], model: str, seen: int | None, stamp: datetime | None
 ) -> None:
@@ -489,11 +495,13 @@ def test_clearing_a_model_removes_what_cools_it(state: ModelState, model: str, n
             assert after.tried.get(other, {}) == (own if same_provider else reasons)
 
 
-@given(states(), st.sampled_from(PROVIDERS))
-def test_clearing_a_provider_removes_the_failures_of_its_models(state: ModelState, mended: str) -> None:
-    """All of them, and no other provider's."""
-    after = evolve(state, FailureCleared(provider=mended))
-    assert after.tried == {model: reasons for model, reasons in state.tried.items() if provider(model) != mended}
+@given(states(), blaming)
+def test_clearing_a_provider_removes_the_failures_of_its_models(state: ModelState, reason: str) -> None:
+    """All of them, and no other provider's, whatever its models are called."""
+    state = fold([AttemptFailed(model=model, reason=reason) for model in MODELS], state)
+    for mended in PROVIDERS:
+        after = evolve(state, FailureCleared(provider=mended))
+        assert after.tried == {model: reasons for model, reasons in state.tried.items() if provider(model) != mended}
 
 
 @given(states(), clearances())

@@ -137,11 +137,18 @@ BREAKS: list[tuple[str, ...]] = [
         FOLD + "the_tried_set_holds_blaming_reasons_only",
     ),
     (
+        "the older of two times stands",
+        "state",
+        "latest = max(at, earlier.at)",
+        "latest = min(at, earlier.at)",
+        FOLD + "one_more_failure_never_shortens_a_wait",
+    ),
+    (
         "the last wish replaces the longer one",
         "state",
         "longest = max(left, default=None)",
         "longest = left[-1] if left else None",
-        FOLD + "one_more_failure_never_shortens_a_wait",
+        FOLD + "a_retry_after_of_one_run_does_not_shorten_anothers_wait",
     ),
     (
         "a failure without time replaces the wish",
