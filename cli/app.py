@@ -7,11 +7,14 @@ import sys
 
 import typer
 
+from cli.append import append
 from cli.demo import demo
 from cli.next import next_model
 from cli.output import INTERRUPTED, command
+from cli.pin import clear, pin, unpin
 from cli.replay import replay
 from cli.show import show
+from cli.verify import verify
 
 app = typer.Typer(
     name="switchlog",
@@ -26,6 +29,11 @@ app.command("demo")(command(demo))
 app.command("show")(command(show))
 app.command("next")(command(next_model))
 app.command("replay")(command(replay))
+app.command("pin")(command(pin))
+app.command("unpin")(command(unpin))
+app.command("clear")(command(clear))
+app.command("append")(command(append))
+app.command("verify")(command(verify))
 
 
 @app.callback(invoke_without_command=True)

@@ -1,18 +1,20 @@
 """`switchlog next`: which model would be used now, and why not the others.
 
-Law: reads one log, decides, changes nothing. The same decision as the gateway's.
+Law: reads one log and decides, as the gateway does. Changes nothing, unless asked to record the switch.
 """
 
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, Log, Now, OneSession, Utc, present
+from cli.options import AsJson, ConfigFile, Log, Now, OneSession, Utc, config_for, present
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from eventlog import Config
     from replay import Chain, Decision
 
 _CAUSES = {
@@ -27,48 +29,82 @@ _CAUSES = {
 
 def next_model(
     log: Log,
-    chain: Annotated[str, typer.Option("--chain", metavar="A,B,C", help="The models to use, best first.")],
+    chain: Annotated[
+        str | None, typer.Option("--chain", metavar="A,B,C", help="The models to use, best first; else the config's.")
+    ] = None,
     session: OneSession = None,
+    config: ConfigFile = None,
     now: Now = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Also record the switch, as a gateway does before it asks.")
+    ] = False,
     json: AsJson = False,
     utc: Utc = False,
 ) -> int:
-    """Which model would be asked now, and why not the others.
+    """Which model would be asked now, and why not the others. A transcript that is not there yet is a new session.
 
     \b
-    Example:
+    Examples:
       switchlog next sessions/17a309d8.jsonl --chain kimi/kimi2.5,zhipu/glm-5.1
+      switchlog next sessions/17a309d8.jsonl --config openclaw.json --json
     """
     from cli.output import code_for, write_json
     from cli.render import console
-    from cli.states import skipped_fields, stamp
-    from eventlog import read_events
-    from replay import decide, fold
+    from eventlog import Report, read_events
+    from replay import INITIAL, decide, fold
 
-    moment, models = present(now), _chain(chain)
-    events = read_events(log, session)
-    decision = decide(fold(events), models, moment)
+    moment, used = present(now), config_for(log, config)
+    models = _chain(chain, used)
+    report = Report()
+    if record:
+        decision = _recorded(log, models, used, as_of=now)
+    elif log.endswith(".jsonl") and not os.path.lexists(log):
+        decision = decide(INITIAL, models, moment, used.policy)
+    else:
+        events = read_events(log, session)
+        decision = decide(fold(events), models, moment, used.policy)
+        report = events.report
     if json:
-        write_json(
-            {
-                "model": decision.model,
-                "cause": decision.cause,
-                "order": list(decision.order),
-                "skipped": [skipped_fields(one) for one in decision.skipped],
-                "retryAt": stamp(decision.retry_at),
-                "forced": decision.forced,
-            }
-        )
+        write_json(fields(decision))
     else:
         out = console()
         for line in lines(decision, moment, utc=utc):
             out.print(line)
-    return code_for(events.report, str(log))
+    return code_for(report, log)
 
 
-def _chain(text: str) -> "Chain":
+def fields(decision: "Decision") -> dict[str, object]:
+    """What `--json` prints."""
+    from cli.states import skipped_fields, stamp
+
+    return {
+        "model": decision.model,
+        "cause": decision.cause,
+        "order": list(decision.order),
+        "skipped": [skipped_fields(one) for one in decision.skipped],
+        "retryAt": stamp(decision.retry_at),
+        "forced": decision.forced,
+    }
+
+
+def _recorded(log: str, chain: "Chain", config: "Config", *, as_of: str | None) -> "Decision":
+    """The decision of a gateway that is about to ask, its switch on the disk."""
+    from cli.output import written
+
+    if as_of is not None:
+        raise typer.BadParameter("a switch is recorded as of the present; leave out --now", param_hint="--record")
+    with written(log, chain, config.policy, create=True) as session:
+        decision, _ = session.choose(chain, config.policy, frozenset(), None)
+    return decision
+
+
+def _chain(text: str | None, config: "Config") -> "Chain":
     from replay import Chain
 
+    if text is None and config.chain is not None:
+        return config.chain
+    if text is None:
+        raise typer.BadParameter("name the models: --chain a,b,c, or a config with a chain", param_hint="--chain")
     try:
         return Chain.parse(text)
     except ValueError as error:

@@ -4,9 +4,13 @@ Law: types for typer and the parsing of their texts; a text that can't be used i
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from eventlog import Config
 
 Log = Annotated[
     str,
@@ -22,6 +26,15 @@ Now = Annotated[
 ]
 OneSession = Annotated[
     str | None, typer.Option("--session", metavar="ID", help="Which session of a gateway log of several.")
+]
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The switchlog.toml (or openclaw.json) to use; else the nearest."),
+]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who says so; else the user that runs this.")]
+Note = Annotated[
+    str | None, typer.Option("--note", metavar="TEXT", help='Why, for whoever reads the log: "topped up".')
 ]
 
 _FORMS: Final = "like 2026-04-02T04:55:40Z (with its offset)"
@@ -40,3 +53,10 @@ def moment(text: str, option: str) -> datetime:
     if time is None:
         raise typer.BadParameter(f"{text!r} is no time; write it {_FORMS}", param_hint=option)
     return time
+
+
+def config_for(log: str, named: Path | None) -> "Config":
+    """The configuration for a log: the one named, or the nearest to the file."""
+    from eventlog.config import find
+
+    return find(None if log == "-" else Path(log).parent if not Path(log).is_dir() else Path(log), named)

@@ -7,7 +7,8 @@ traceback.
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, ParamSpec
 
 import typer
@@ -15,7 +16,8 @@ import typer
 from cli.safe_text import visible
 
 if TYPE_CHECKING:
-    from eventlog import Report
+    from eventlog import Report, Session
+    from replay import Chain, Policy
 
 FINE: Final = 0
 FINDING: Final = 1
@@ -83,6 +85,20 @@ def write_json(fields: Mapping[str, object]) -> None:
     import orjson
 
     sys.stdout.buffer.write(orjson.dumps({"schemaVersion": SCHEMA_VERSION, **fields}, default=str) + b"\n")
+
+
+@contextmanager
+def written(
+    log: str, chain: "Chain | None" = None, policy: "Policy | None" = None, *, create: bool = False
+) -> "Iterator[Session]":
+    """A session to record in, for a command: what the disk refuses is an error here, nothing waits in memory."""
+    from eventlog import Session, UnreadableError, sources
+
+    path = sources.transcript(log, create=create)
+    with Session.open(path, chain, policy) as session:
+        yield session
+        if session.degraded is not None:
+            raise UnreadableError(path, f"can't be written: {session.degraded}", "nothing was recorded")
 
 
 def code_for(report: "Report", name: str) -> int:

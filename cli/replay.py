@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, Log, OneSession, Utc, moment
+from cli.options import AsJson, ConfigFile, Log, OneSession, Utc, config_for, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from eventlog import Events
-    from replay import ModelState, Recorded
+    from replay import ModelState, Policy, Recorded
 
 _FRAME = frozenset({"parentId", "v", "prev", "mac", "seal"})
 
@@ -28,6 +28,7 @@ def replay(
         typer.Option("--at", metavar="POSITION|TIME", help="Only the state after this event, or at this time."),
     ] = None,
     session: OneSession = None,
+    config: ConfigFile = None,
     json: AsJson = False,
     utc: Utc = False,
 ) -> int:
@@ -42,11 +43,12 @@ def replay(
     from cli.render import console
     from eventlog import read_events
 
+    policy = config_for(log, config).policy
     events = read_events(log, session)
     steps = _steps(events) if at is None else _stop(_steps(events), at)
     if json:
         for recorded, state in steps:
-            write_json(fields(recorded, state))
+            write_json(fields(recorded, state, policy))
     else:
         out = console()
         for line in lines(steps, events, utc=utc):
@@ -81,17 +83,17 @@ def _stop(steps: "Iterator[tuple[Recorded, ModelState]]", at: str) -> "Iterator[
     yield found
 
 
-def fields(recorded: "Recorded", state: "ModelState") -> dict[str, object]:
+def fields(recorded: "Recorded", state: "ModelState", policy: "Policy") -> dict[str, object]:
     """One line of `--json`."""
     from cli.states import stamp, state_fields
-    from replay import Policy, fields_from_event
+    from replay import fields_from_event
 
     event = recorded.event
     return {
         "position": recorded.position,
         "timestamp": stamp(event.timestamp),
         "event": {key: value for key, value in fields_from_event(event).items() if key not in _FRAME},
-        "state": state_fields(state, event.timestamp, Policy()),
+        "state": state_fields(state, event.timestamp, policy),
     }
 
 

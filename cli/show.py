@@ -6,17 +6,24 @@ Law: reads one log whole, prints one state. The first two lines answer the opera
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cli.options import AsJson, Log, Now, OneSession, Utc, present
+from cli.options import AsJson, ConfigFile, Log, Now, OneSession, Utc, config_for, present
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from eventlog import Events
-    from replay import ModelState
+    from eventlog import Config, Events
+    from replay import ModelState, Policy
     from replay.figures import Figures
 
 
-def show(log: Log = ".", session: OneSession = None, now: Now = None, json: AsJson = False, utc: Utc = False) -> int:
+def show(
+    log: Log = ".",
+    session: OneSession = None,
+    config: ConfigFile = None,
+    now: Now = None,
+    json: AsJson = False,
+    utc: Utc = False,
+) -> int:
     """Where a session stands now: which model answers, since when and why, and which ones cool.
 
     Without FILE: the newest transcript of this folder.
@@ -31,35 +38,39 @@ def show(log: Log = ".", session: OneSession = None, now: Now = None, json: AsJs
     from replay import fold
     from replay.figures import Figures
 
-    moment = present(now)
+    moment, used = present(now), config_for(log, config)
     events, total = read_events(log, session), Figures()
     state = fold(total.watch(events))
     if json:
-        write_json(fields(state, total, events, moment))
+        write_json(fields(state, total, events, moment, used))
     else:
         out = console()
-        for line in lines(state, total, events, moment, utc=utc):
+        for line in lines(state, total, events, moment, used, utc=utc):
             out.print(line)
     return code_for(events.report, str(log))
 
 
-def fields(state: "ModelState", total: "Figures", events: "Events", now: datetime) -> dict[str, object]:
+def fields(
+    state: "ModelState", total: "Figures", events: "Events", now: datetime, config: "Config"
+) -> dict[str, object]:
     """What `--json` prints."""
     from cli.states import state_fields
-    from replay import Policy
 
     report = events.report
     return {
         "sessionId": report.session,
-        **state_fields(state, now, Policy()),
+        **state_fields(state, now, config.policy),
         "lastSeal": report.last_seal,
         "models": {model: {"attempts": one.attempts, "failures": one.failures} for model, one in total.models.items()},
         "events": dict(total.events),
         "log": {**report.counts, "unsealed": report.unsealed, "gaps": report.gaps, "bytes": report.size},
+        "config": None if config.path is None else str(config.path),
     }
 
 
-def lines(state: "ModelState", total: "Figures", events: "Events", now: datetime, *, utc: bool) -> "list[Text]":
+def lines(
+    state: "ModelState", total: "Figures", events: "Events", now: datetime, config: "Config", *, utc: bool
+) -> "list[Text]":
     """What people see."""
     from cli.render import ago, clock, labelled
     from cli.safe_text import visible
@@ -76,9 +87,11 @@ def lines(state: "ModelState", total: "Figures", events: "Events", now: datetime
         shown.append(labelled("why", _why(total)))
     if state.pinned is not None:
         shown.append(labelled("pinned", visible(state.pinned)))
-    shown += _tried_lines(state, now, utc=utc)
+    shown += _tried_lines(state, now, config.policy, utc=utc)
     if state.last_good is not None and state.last_good != state.current:
         shown.append(labelled("answered", f"{visible(state.last_good)} was the last to answer"))
+    if config.path is not None:
+        shown.append(labelled("config", visible(str(config.path))))
     return [*shown, *_log_lines(events)]
 
 
@@ -103,15 +116,14 @@ def _why(total: "Figures") -> str:
     return f"{told} (event {last.position})"
 
 
-def _tried_lines(state: "ModelState", now: datetime, *, utc: bool) -> "list[Text]":
+def _tried_lines(state: "ModelState", now: datetime, policy: "Policy", *, utc: bool) -> "list[Text]":
     from cli.render import ago, clock, labelled
     from cli.safe_text import visible
     from cli.states import worst
-    from replay import Policy
 
     shown = []
     for index, model in enumerate(state.tried):
-        reason, until = worst(state, model, now, Policy())
+        reason, until = worst(state, model, now, policy)
         failure = state.tried[model][reason]
         times = f" ×{failure.count}" if failure.count > 1 else ""
         cools = f"cools until {clock(until, now, utc=utc)} ({ago(until, now)})" if until else "free again"

@@ -10,6 +10,7 @@ request, unless the caller asked for that.
 """
 
 from eventlog.attempts import Attempt, Attempts
+from eventlog.config import Config, ConfigError
 from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
 from eventlog.lines import Kind
 from eventlog.outcomes import ResponseRefused
@@ -24,6 +25,8 @@ __all__ = [
     "Attempt",
     "Attempts",
     "Chain",
+    "Config",
+    "ConfigError",
     "Cooldown",
     "Events",
     "Finding",

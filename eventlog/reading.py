@@ -14,7 +14,7 @@ from eventlog.lines import Kind
 from eventlog.reader import Reader
 from eventlog.report import Report
 from replay import Event, Recorded
-from replay.dialects.openclaw_console import ConsoleLog, is_console_line
+from replay.dialects.openclaw_console import ConsoleLog
 
 
 class Events(Iterator[Recorded]):
@@ -38,7 +38,7 @@ class Events(Iterator[Recorded]):
     def _read(self, name: str | None) -> Iterator[Recorded]:
         blocks = sources.blocks(self.path)
         first = next(blocks, b"")
-        if _is_console(first):
+        if sources.is_console(first):
             self.form = "console"
             yield from self._console(chain([first], blocks))
             return
@@ -84,15 +84,6 @@ def read_events(where: str | Path, session: str | None = None) -> Events:
     or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises.
     """
     return Events(where, session)
-
-
-def _is_console(block: bytes) -> bool:
-    for line in block[:65536].split(b"\n"):
-        if line.startswith(b"{"):
-            return False
-        if is_console_line(line.decode("utf-8", "replace")):
-            return True
-    return False
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -9,6 +9,7 @@ import secrets
 import weakref
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Final, Self, TypeVar
 from eventlog import file
 from eventlog.append import Durability, Log
 from eventlog.attempts import Attempts
+from eventlog.config import find
 from eventlog.degraded import Memory
 from eventlog.errors import MisuseError
 from eventlog.outcomes import Hook, is_response
@@ -63,9 +65,14 @@ class Session:
 
         ``durability="disk"``: an event survives a power cut once the call that recorded it has returned;
         ``"process"``: it survives the death of the process only, and costs no sync. ``classify`` is asked first for
-        the reason of an exception. A log that can't be read or written does not raise: see :attr:`degraded`.
+        the reason of an exception. Chain and policy that are left out come from the ``switchlog.toml`` beside or above
+        the log (see :mod:`eventlog.config`); one that can't be used raises ConfigError. A log that can't be read or
+        written does not raise: see :attr:`degraded`.
         """
-        session = cls(Log(Path(path), durability), chain, policy or Policy(), classify)
+        if chain is None or policy is None:
+            config = find(Path(path).parent)
+            chain, policy = chain or config.chain, policy or config.policy
+        session = cls(Log(Path(path), durability), chain, policy, classify)
         kind = file.network_file_system(session.path)
         if kind is not None:
             _logger.warning("%s lies on %s, where appends are not atomic: keep logs on a local disk", path, kind)
@@ -175,22 +182,29 @@ class Session:
         )
         return self._memory.record(lambda state: [event] if changes(state, event) else [])
 
-    def switch(self, to: str, cause: str = "user", turn: str | None = None) -> bool:
-        """Record a switch. By a ``user`` it pins ``to`` until :meth:`unpin` and lifts what cools it."""
-        event_id, now = _new_id(), _now()
+    def switch(
+        self, to: str, cause: str = "user", turn: str | None = None, *, by: str | None = None, note: str | None = None
+    ) -> bool:
+        """Record a switch. By a ``user`` it pins ``to`` until :meth:`unpin` and lifts what cools it.
+
+        ``by`` and ``note`` say who and why, for whoever reads the log.
+        """
+        event_id, now, extra = _new_id(), _now(), _said(by, note)
         return self._memory.record(
-            lambda state: [ModelSwitch(to=to, from_=state.current, cause=cause, turn=turn, id=event_id, timestamp=now)]
+            lambda state: [
+                ModelSwitch(to=to, from_=state.current, cause=cause, turn=turn, id=event_id, timestamp=now, extra=extra)
+            ]
         )
 
-    def unpin(self, turn: str | None = None) -> bool:
+    def unpin(self, turn: str | None = None, *, by: str | None = None, note: str | None = None) -> bool:
         """Take the pin away; without one, nothing is written."""
-        event_id, now = _new_id(), _now()
+        event_id, now, extra = _new_id(), _now(), _said(by, note)
 
         def switch(state: ModelState) -> list[Event]:
             if state.pinned is None or state.current is None:
                 return []
             to = state.current
-            return [ModelSwitch(to=to, from_=to, cause="unpin", turn=turn, id=event_id, timestamp=now)]
+            return [ModelSwitch(to=to, from_=to, cause="unpin", turn=turn, id=event_id, timestamp=now, extra=extra)]
 
         return self._memory.record(switch)
 
@@ -202,6 +216,15 @@ class Session:
             raise MisuseError("clear names a model or a provider, one of the two")
         event = FailureCleared(model=model, provider=provider, by=by, note=note, id=_new_id(), timestamp=_now())
         return self._memory.record(lambda _: [event])
+
+    def append(self, event: Event) -> bool:
+        """Record an event that was made elsewhere; an id and a time are added where it has none.
+
+        A success that changes nothing is not written, as everywhere.
+        """
+        event = replace(event, id=event.id or _new_id(), timestamp=event.timestamp or _now())
+        quiet = isinstance(event, AttemptSucceeded)
+        return self._memory.record(lambda state: [event] if not quiet or changes(state, event) else [])
 
     def close(self) -> None:
         """Give the file back. The session can still be used; it opens the file again when it has to."""
@@ -269,6 +292,10 @@ def _now() -> datetime:
     """The present as a file can hold it: what is folded from memory must equal what is read back."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _said(by: str | None, note: str | None) -> dict[str, object]:
+    return {key: text for key, text in (("by", by), ("note", note)) if text is not None}
 
 
 def _new_id() -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from eventlog.append import Durability
+from eventlog.config import find
 from eventlog.errors import MisuseError
 from eventlog.outcomes import Hook
 from eventlog.session import Session
@@ -24,7 +25,10 @@ HELD: Final = 64
 
 
 class Sessions:
-    """Opens the sessions of a folder: ``Sessions("sessions", chain=…).open("17a309d8")``."""
+    """Opens the sessions of a folder: ``Sessions("sessions", chain=…).open("17a309d8")``.
+
+    Chain and policy that are left out come from the ``switchlog.toml`` in or above the folder.
+    """
 
     def __init__(
         self,
@@ -35,8 +39,9 @@ class Sessions:
         classify: Hook | None = None,
     ) -> None:
         self.folder = Path(folder)
-        self.chain = chain
-        self.policy = policy
+        config = find(self.folder)
+        self.chain = chain or config.chain
+        self.policy = policy or config.policy
         self.durability: Durability = durability
         self.classify = classify
         self._open: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()

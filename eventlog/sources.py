@@ -13,6 +13,7 @@ from typing import Final
 
 from eventlog import file
 from eventlog.errors import UnreadableError
+from replay.dialects import is_console_line
 
 STDIN: Final = "-"
 SUFFIX: Final = ".jsonl"
@@ -34,6 +35,28 @@ def resolve(where: str | Path) -> Path | None:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UnreadableError(path, _reason(error)) from None
     raise UnreadableError(path, "there is no such file", "name a transcript, a folder of them, or `-` for a pipe")
+
+
+def transcript(where: str, *, create: bool = False) -> Path:
+    """The transcript that ``where`` names, to write to. One that is not there yet is named only with ``create``."""
+    if where == STDIN:
+        raise UnreadableError(where, "standard input can't be written to", "name a transcript")
+    if create and where.endswith(SUFFIX) and not os.path.lexists(where):
+        return Path(where)
+    path = resolve(where)
+    if path is None or is_console(next(blocks(path), b"")):
+        raise UnreadableError(where, "is a gateway's log, no transcript", "import it first, then name the transcript")
+    return path
+
+
+def is_console(block: bytes) -> bool:
+    """Whether a log that begins so is OpenClaw's console log and not a transcript."""
+    for line in block[:65536].split(b"\n"):
+        if line.startswith(b"{"):
+            return False
+        if is_console_line(line.decode("utf-8", "replace")):
+            return True
+    return False
 
 
 def session_name(path: Path) -> str:
