@@ -26,6 +26,10 @@ SOMEWHERE = (1, 330)
 """Bytes of a write, when it is to stop within the line."""
 
 
+ENDLESS = "1000000"
+"""More failures than a writer gets to write: it ends by a kill or not at all."""
+
+
 @dataclass
 class Story:
     """What has happened to one log so far."""
@@ -38,7 +42,7 @@ class Story:
 
 
 def start(story: Story, name: str, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(WRITER), str(story.path), name, "400", *arguments]
+    command = [sys.executable, str(WRITER), str(story.path), name, ENDLESS, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
