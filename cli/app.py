@@ -9,6 +9,7 @@ import typer
 
 from cli.append import append
 from cli.demo import demo
+from cli.import_ import import_log
 from cli.next import next_model
 from cli.output import INTERRUPTED, command
 from cli.pin import clear, pin, unpin
@@ -33,6 +34,7 @@ app.command("pin")(command(pin))
 app.command("unpin")(command(unpin))
 app.command("clear")(command(clear))
 app.command("append")(command(append))
+app.command("import")(command(import_log))
 app.command("verify")(command(verify))
 
 

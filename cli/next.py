@@ -90,12 +90,15 @@ def fields(decision: "Decision") -> dict[str, object]:
 def _recorded(log: str, chain: "Chain", config: "Config", *, as_of: str | None) -> "Decision":
     """The decision of a gateway that is about to ask, its switch on the disk."""
     from cli.output import written
+    from eventlog import AllModelsFailed
 
     if as_of is not None:
         raise typer.BadParameter("a switch is recorded as of the present; leave out --now", param_hint="--record")
     with written(log, chain, config.policy, create=True) as session:
-        decision, _ = session.choose(chain, config.policy, frozenset(), None)
-    return decision
+        try:
+            return next(session.attempts()).decision  # what a gateway does first; the attempt is the caller's
+        except AllModelsFailed:
+            return session.decide()
 
 
 def _chain(text: str | None, config: "Config") -> "Chain":

@@ -136,8 +136,9 @@ def _log_lines(events: "Events") -> "list[Text]":
     from cli.render import counted, labelled
 
     report = events.report
-    if events.form == "console":
-        told = f"a gateway's console log: {report.counts['event']} of {sum(report.pieces.values())} lines tell of this"
+    if events.form != "transcript":
+        count, total = report.counts["event"], sum(report.pieces.values())
+        told = f"a gateway's {events.form} log: {count} of {total} lines tell of this"
         restarts = f"; {report.restarts} restart{'s' * (report.restarts != 1)}" * bool(report.restarts)
         return [labelled("log", told + restarts)]
     pieces = counted(report.counts) or "empty"

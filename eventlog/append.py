@@ -139,8 +139,10 @@ class Log:
         if self._fd is not None and named is not None and named.same_file(self._identity):
             return self._fd
         self._forget()
-        if named is None and not create:
-            return None
+        if named is None:
+            self._identity = None  # the number of a file that is gone may be the next one's
+            if not create:
+                return None
         self._fd = file.open_append(self.path, create=create)
         self._name_durable = False  # also of the file that we know: a new one may have got its number
         identity = file.identify(self._fd)

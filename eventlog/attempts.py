@@ -6,21 +6,21 @@ asked; what doesn't is the caller's and passes through untouched. No model is as
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
+from eventlog import clock
+from eventlog.choosing import answered, choose, glance, is_news, new_id
+from eventlog.degraded import Memory
 from eventlog.errors import MisuseError
-from eventlog.outcomes import Outcome, ResponseRefused, of_exception, of_response
-from replay import AllModelsFailed, Chain, Decision, Skipped, decide
+from eventlog.outcomes import Hook, Outcome, ResponseRefused, of_exception, of_response
+from replay import AllModelsFailed, AttemptFailed, Chain, Decision, Policy, Skipped, decide
 from replay.reasons import FINAL
-
-if TYPE_CHECKING:
-    from eventlog.session import Session
 
 _logger: Final = logging.getLogger("switchlog")
 
@@ -34,14 +34,17 @@ class Attempt:
     the loop goes on; any other passes through.
     """
 
-    def __init__(self, session: "Session", decision: Decision, model: str, seen: int, turn: str | None) -> None:
+    def __init__(
+        self, memory: Memory, classify: Hook | None, decision: Decision, model: str, seen: int, turn: str | None
+    ) -> None:
         self.model = model
         self.decision = decision
         self.outcome: Outcome | None = None
         """Why it failed, once it has."""
         self.error: BaseException | None = None
         self.settled = False
-        self._session = session
+        self._memory = memory
+        self._classify = classify
         self._seen = seen
         self._turn = turn
         self._began = time.monotonic()
@@ -56,7 +59,7 @@ class Attempt:
 
         On a status of 400 and above the block is left at once, and the attempt has failed.
         """
-        refused = of_response(response, datetime.now(UTC))
+        refused = of_response(response, clock.now())
         if refused is not None:
             raise ResponseRefused(response, refused.error)
         return response
@@ -78,7 +81,7 @@ class Attempt:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None and not self._session.news(self.model, self._seen):
+        if error is None and not is_news(self._memory, self.model, self._seen):
             self.settled = True
             return False
         return await off_loop(lambda: self._settle(error))
@@ -87,29 +90,33 @@ class Attempt:
         """Record how it ended; whether the error is to be swallowed, so that the loop goes on."""
         self.settled = True
         if error is None:
-            self._session.succeeded(self.model, turn=self._turn, duration_ms=self._duration(), seen=self._seen)
+            answered(self._memory, self.model, seen=self._seen, turn=self._turn, duration_ms=self._duration())
             return False
         self.error = error
-        outcome = of_exception(error, datetime.now(UTC), self._session.classify)
+        outcome = of_exception(error, clock.now(), self._classify)
         if outcome is None:
             return False
         self.outcome = outcome
         self._record(outcome)
-        return not (self._streaming or outcome.reason in FINAL)
+        # Of a group that holds an interruption the failure is a fact too; but who interrupts wants no other model.
+        return isinstance(error, Exception) and not (self._streaming or outcome.reason in FINAL)
 
     def _record(self, outcome: Outcome) -> None:
+        event = AttemptFailed(
+            model=self.model,
+            reason=outcome.reason,
+            status=outcome.status,
+            retry_after_ms=outcome.retry_after_ms,
+            error=outcome.error,
+            turn=self._turn,
+            duration_ms=self._duration(),
+            phase="mid_stream" if self._streaming else None,
+            seen=self._seen,
+            id=new_id(),
+            timestamp=clock.now(),
+        )
         try:
-            self._session.failed(
-                self.model,
-                reason=outcome.reason,
-                status=outcome.status,
-                retry_after_ms=outcome.retry_after_ms,
-                error=outcome.error,
-                turn=self._turn,
-                duration_ms=self._duration(),
-                phase="mid_stream" if self._streaming else None,
-                seen=self._seen,
-            )
+            self._memory.record(lambda _: [event])
         except MisuseError:
             _logger.exception("a failure of %.200r could not be recorded", self.model)
 
@@ -124,10 +131,11 @@ class Attempts:
     before the one before it was used in a ``with`` block.
     """
 
-    def __init__(self, session: "Session", chain: Chain, turn: str | None) -> None:
-        self._session = session
+    def __init__(self, memory: Memory, chain: Chain, policy: Policy, classify: Hook | None, turn: str | None) -> None:
+        self._memory = memory
         self._chain = chain
-        self._policy = session.policy
+        self._policy = policy
+        self._classify = classify
         self._turn = turn
         self._tried: dict[str, Attempt] = {}
         self._last: Attempt | None = None
@@ -138,7 +146,10 @@ class Attempts:
     def __next__(self) -> Attempt:
         if self._over():
             raise StopIteration
-        return self._begin(*self._session.choose(self._chain, self._policy, self._tried.keys(), self._turn))
+        decision, seen = self._choose()
+        if decision.model is None:
+            raise self._exhausted() from self._last_error()
+        return self._begin(decision, decision.model, seen)
 
     def __aiter__(self) -> Self:
         return self
@@ -146,11 +157,24 @@ class Attempts:
     async def __anext__(self) -> Attempt:
         if self._over():
             raise StopAsyncIteration
-        asked = self._chain, self._policy, self._tried.keys()
-        chosen = self._session.glance(*asked)
-        if chosen is None:
-            chosen = await off_loop(lambda: self._session.choose(*asked, self._turn))
-        return self._begin(*chosen)
+        chosen = glance(self._memory, self._chain, self._policy, self._tried.keys())
+        decision, seen = chosen or await self._choose_off_loop()
+        if decision.model is None:
+            raise await off_loop(self._exhausted) from self._last_error()
+        return self._begin(decision, decision.model, seen)
+
+    async def _choose_off_loop(self) -> tuple[Decision, int]:
+        chosen: list[tuple[Decision, int]] = []
+        try:
+            await off_loop(lambda: chosen.append(self._choose()))
+        except asyncio.CancelledError:
+            for decision, seen in chosen:
+                if decision.model is not None and decision.cause != "keep":
+                    # Its switch says that an attempt began; without an outcome a probe would be waited for.
+                    async with self._attempt(decision, decision.model, seen):
+                        raise
+            raise
+        return chosen[0]
 
     def _over(self) -> bool:
         if self._last is None:
@@ -159,18 +183,26 @@ class Attempts:
             raise MisuseError("the attempt before was never settled: use each one as `with attempt: …`")
         return self._last.outcome is None
 
-    def _begin(self, decision: Decision, seen: int) -> Attempt:
-        if decision.model is None:
-            raise self._exhausted() from (self._last.error if self._last is not None else None)
+    def _choose(self) -> tuple[Decision, int]:
+        return choose(self._memory, self._chain, self._policy, self._tried.keys(), self._turn)
+
+    def _attempt(self, decision: Decision, model: str, seen: int) -> Attempt:
+        return Attempt(self._memory, self._classify, decision, model, seen, self._turn)
+
+    def _last_error(self) -> BaseException | None:
+        return None if self._last is None else self._last.error
+
+    def _begin(self, decision: Decision, model: str, seen: int) -> Attempt:
         if decision.forced:  # one a loop: the rest of the chain cools for a reason
             self._policy = replace(self._policy, force=False)
-        self._last = Attempt(self._session, decision, decision.model, seen, self._turn)
-        self._tried[decision.model] = self._last
+        self._last = self._attempt(decision, model, seen)
+        self._tried[model] = self._last
         return self._last
 
     def _exhausted(self) -> AllModelsFailed:
         policy = replace(self._policy, force=False)
-        cooling = decide(self._session.state, self._chain, datetime.now(UTC), policy)
+        self._memory.refresh()
+        cooling = decide(self._memory.state, self._chain, clock.now(), policy)
         known = {one.model: one for one in cooling.skipped}
         models = dict.fromkeys((*self._tried, *known, *self._chain))
         skipped = tuple(known.get(model) or Skipped(model, self._why(model)) for model in models)
@@ -186,11 +218,13 @@ async def off_loop(body: Callable[[], T]) -> T:
 
     A cancellation waits until it is done, for half a record helps nobody, and is raised then.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(body))
+    # No task (as asyncio.to_thread would need one): the end of asyncio.run cancels every task, also this one, and with
+    # it a record that still waits for a thread.
+    done = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, body)
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(done)
     except asyncio.CancelledError:
-        while not task.done():
+        while not done.done():
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
+                await asyncio.wait({done})
         raise

@@ -1,6 +1,6 @@
 """Reading a whole log at once: its events in order, then its report.
 
-Law: ties sources to the reader (or to a dialect, for a gateway's console log) and nothing more.
+Law: ties sources to the reader (or to a gateway's log) and nothing more.
 """
 
 from collections.abc import Iterator
@@ -8,13 +8,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, Self
 
-from eventlog import sources
+from eventlog import logs, sources
 from eventlog.errors import UnreadableError
-from eventlog.lines import Kind
 from eventlog.reader import Reader
 from eventlog.report import Report
-from replay import Event, Recorded
-from replay.dialects.openclaw_console import ConsoleLog
+from replay import Recorded
 
 
 class Events(Iterator[Recorded]):
@@ -24,7 +22,7 @@ class Events(Iterator[Recorded]):
         self.path = sources.resolve(where)
         name = None if self.path is None else sources.session_name(self.path)
         self.report = Report(session=name)
-        self.form: Literal["transcript", "console"] = "transcript"
+        self.form: Literal["transcript"] | sources.LogForm = "transcript"
         """What kind of log it turned out to be, once the first event is asked for."""
         self._session = session
         self._events = self._read(name)
@@ -38,9 +36,10 @@ class Events(Iterator[Recorded]):
     def _read(self, name: str | None) -> Iterator[Recorded]:
         blocks = sources.blocks(self.path)
         first = next(blocks, b"")
-        if sources.is_console(first):
-            self.form = "console"
-            yield from self._console(chain([first], blocks))
+        form = sources.log_form(first)
+        if form is not None:
+            self.form = form
+            yield from self._gateways(logs.read(form, chain([first], blocks)))
             return
         reader = Reader(name)
         self.report = reader.report
@@ -48,50 +47,25 @@ class Events(Iterator[Recorded]):
             yield from reader.feed(block)
         yield from reader.finish()
 
-    def _console(self, blocks: Iterator[bytes]) -> Iterator[Recorded]:
-        """A gateway's console log: all of it is read first, for only its end shows how many sessions it tells of."""
-        log, report = ConsoleLog(), self.report
-        told: list[tuple[str | None, Event, int]] = []
-        for offset, line in _lines(blocks):
-            entry = log.feed(line.decode("utf-8", "replace").rstrip("\r\n"))
-            report.size += len(line)
-            report.restarts += entry.kind == "restart"
-            report.skipped += entry.kind == "skip"
-            report.count(Kind.EVENT if entry.events else Kind.BLANK if entry.kind == "blank" else Kind.FOREIGN)
-            told += ((entry.session, event, offset) for event in entry.events)
-        sessions = sorted({session for session, _, _ in told if session is not None})
-        report.session = self._choose(sessions)
-        # In a log of one session, what names none is its own: the short form never does.
-        belongs = {report.session, None} if len(sessions) < 2 else {report.session}
-        events = [(event, offset) for session, event, offset in told if session in belongs]
-        report.unsealed = len(events)
-        for position, (event, offset) in enumerate(events, 1):
-            yield Recorded(event, position, offset)
-
-    def _choose(self, sessions: list[str]) -> str | None:
-        wanted = self._session
-        found = sessions if wanted is None else [session for session in sessions if session.startswith(wanted)]
-        if len(found) == 1 or (wanted is None and not found):
-            return found[0] if found else None
-        why = f"a log of {len(found)} sessions" if found else f"tells of no session {wanted!r}"
-        raise UnreadableError(self.path or "-", why, f"name one with --session: {', '.join(found or sessions)}")
+    def _gateways(self, log: logs.GatewayLog) -> Iterator[Recorded]:
+        """One session of a gateway's log."""
+        report = self.report
+        report.size, report.restarts, report.skipped = log.size, log.kinds["restart"], log.kinds["skip"]
+        report.pieces.update({kind.value: count for kind, count in log.pieces.items()})
+        try:
+            report.session, told = log.of(self._session)
+        except logs.SessionError as error:
+            names = ", ".join(error.sessions)
+            raise UnreadableError(self.path or "-", str(error), f"name one with --session: {names}") from None
+        report.unsealed = len(told)
+        for position, one in enumerate(told, 1):
+            yield Recorded(one.event, position, one.offset)
 
 
 def read_events(where: str | Path, session: str | None = None) -> Events:
     """The events of the log that ``where`` names: a transcript, a folder (its newest), ``-``, an id prefix.
 
-    A gateway's console log is read too; one of several sessions needs ``session``. Raises UnreadableError (at once,
-    or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises.
+    A gateway's log (console or JSON) is read too; one of several sessions needs ``session``. Raises UnreadableError
+    (at once, or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises.
     """
     return Events(where, session)
-
-
-def _lines(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
-    offset, rest = 0, b""
-    for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            yield offset, line + b"\n"
-            offset += len(line) + 1
-    if rest:
-        yield offset, rest

@@ -5,19 +5,19 @@ only a caller's own mistake raises. A method that records returns True once its 
 """
 
 import logging
-import secrets
 import weakref
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from eventlog import file
+from eventlog import clock, file
 from eventlog.append import Durability, Log
 from eventlog.attempts import Attempts
+from eventlog.choosing import answered, new_id
 from eventlog.config import find
 from eventlog.degraded import Memory
 from eventlog.errors import MisuseError
@@ -104,7 +104,7 @@ class Session:
         self, now: datetime | None = None, *, exclude: AbstractSet[str] = frozenset(), chain: Chain | None = None
     ) -> Decision:
         """Which model to ask at ``now`` (aware; the present if left out) and why not the others. Records nothing."""
-        return decide(self.state, self._chain(chain), now or _now(), self.policy, exclude)
+        return decide(self.state, self._chain(chain), now or clock.now(), self.policy, exclude)
 
     def call(self, request: Callable[[str], T], *, turn: str | None = None, chain: Chain | None = None) -> T:
         """Ask the models in the order of the decision, until ``request(model)`` returns; what it returned.
@@ -137,7 +137,7 @@ class Session:
 
         For asyncio: ``async for attempt in session.attempts(): async with attempt: …``.
         """
-        return Attempts(self, self._chain(chain), turn)
+        return Attempts(self._memory, self._chain(chain), self.policy, self.classify, turn)
 
     def failed(
         self,
@@ -165,8 +165,8 @@ class Session:
             phase=phase,
             deployment=deployment,
             seen=self._memory.state.position if seen is None else seen,
-            id=_new_id(),
-            timestamp=_now(),
+            id=new_id(),
+            timestamp=clock.now(),
         )
         return self._memory.record(lambda _: [event])
 
@@ -175,12 +175,7 @@ class Session:
     ) -> bool:
         """Record that ``model`` answered, if that changes anything: a healthy session writes nothing."""
         seen = self._memory.state.position if seen is None else seen
-        if not self.news(model, seen):
-            return True
-        event = AttemptSucceeded(
-            model=model, turn=turn, duration_ms=duration_ms, seen=seen, id=_new_id(), timestamp=_now()
-        )
-        return self._memory.record(lambda state: [event] if changes(state, event) else [])
+        return answered(self._memory, model, seen=seen, turn=turn, duration_ms=duration_ms)
 
     def switch(
         self, to: str, cause: str = "user", turn: str | None = None, *, by: str | None = None, note: str | None = None
@@ -189,7 +184,7 @@ class Session:
 
         ``by`` and ``note`` say who and why, for whoever reads the log.
         """
-        event_id, now, extra = _new_id(), _now(), _said(by, note)
+        event_id, now, extra = new_id(), clock.now(), _said(by, note)
         return self._memory.record(
             lambda state: [
                 ModelSwitch(to=to, from_=state.current, cause=cause, turn=turn, id=event_id, timestamp=now, extra=extra)
@@ -198,7 +193,7 @@ class Session:
 
     def unpin(self, turn: str | None = None, *, by: str | None = None, note: str | None = None) -> bool:
         """Take the pin away; without one, nothing is written."""
-        event_id, now, extra = _new_id(), _now(), _said(by, note)
+        event_id, now, extra = new_id(), clock.now(), _said(by, note)
 
         def switch(state: ModelState) -> list[Event]:
             if state.pinned is None or state.current is None:
@@ -214,7 +209,7 @@ class Session:
         """Record that somebody says a ``model``, or a whole ``provider``, is mended: its failures are forgotten."""
         if (model is None) == (provider is None):
             raise MisuseError("clear names a model or a provider, one of the two")
-        event = FailureCleared(model=model, provider=provider, by=by, note=note, id=_new_id(), timestamp=_now())
+        event = FailureCleared(model=model, provider=provider, by=by, note=note, id=new_id(), timestamp=clock.now())
         return self._memory.record(lambda _: [event])
 
     def append(self, event: Event) -> bool:
@@ -222,7 +217,7 @@ class Session:
 
         A success that changes nothing is not written, as everywhere.
         """
-        event = replace(event, id=event.id or _new_id(), timestamp=event.timestamp or _now())
+        event = replace(event, id=event.id or new_id(), timestamp=event.timestamp or clock.now())
         quiet = isinstance(event, AttemptSucceeded)
         return self._memory.record(lambda state: [event] if not quiet or changes(state, event) else [])
 
@@ -239,48 +234,6 @@ class Session:
     ) -> None:
         self.close()
 
-    def glance(self, chain: Chain, policy: Policy, exclude: AbstractSet[str]) -> tuple[Decision, int] | None:
-        """:meth:`choose`, if it takes neither a lock nor the disk: nobody has written, and the model stays."""
-        state = self._memory.glance()
-        if state is None:
-            return None
-        decision = decide(state, chain, _now(), policy, exclude)
-        return (decision, state.position) if decision.cause == "keep" else None
-
-    def news(self, model: str, seen: int) -> bool:
-        """Whether an answer of ``model`` would have to be recorded."""
-        state = self._memory.glance()
-        return state is None or changes(state, AttemptSucceeded(model=model, seen=seen))
-
-    def choose(self, chain: Chain, policy: Policy, exclude: AbstractSet[str], turn: str | None) -> tuple[Decision, int]:
-        """The decision for an attempt that begins now, its switch recorded, and the position it knows."""
-        glanced = self.glance(chain, policy, exclude)
-        if glanced is not None:
-            return glanced
-        event_id, now = _new_id(), _now()
-        with self._memory.log.mutex():  # what another thread records meanwhile, this attempt does not know
-            decision = decide(self.state, chain, now, policy, exclude)
-
-            def switch(state: ModelState) -> list[Event]:
-                nonlocal decision  # under the file's lock, with what others have written meanwhile
-                decision = decide(state, chain, now, policy, exclude)
-                if decision.model is None or decision.cause == "keep":
-                    return []
-                return [
-                    ModelSwitch(
-                        to=decision.model,
-                        from_=state.current,
-                        cause=decision.cause,
-                        turn=turn,
-                        id=event_id,
-                        timestamp=now,
-                    )
-                ]
-
-            if decision.model is not None and decision.cause != "keep":
-                self._memory.record(switch)
-            return decision, self._memory.state.position
-
     def _chain(self, chain: Chain | None) -> Chain:
         chosen = chain or self.chain
         if chosen is None:
@@ -288,15 +241,5 @@ class Session:
         return chosen
 
 
-def _now() -> datetime:
-    """The present as a file can hold it: what is folded from memory must equal what is read back."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
 def _said(by: str | None, note: str | None) -> dict[str, object]:
     return {key: text for key, text in (("by", by), ("note", note)) if text is not None}
-
-
-def _new_id() -> str:
-    return secrets.token_hex(8)

@@ -9,14 +9,18 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from eventlog import file
+from eventlog import codec, file
 from eventlog.errors import UnreadableError
-from replay.dialects import is_console_line
+from replay.dialects import is_console_line, is_file_line
+
+LogForm = Literal["console", "file"]
+"""The forms of a gateway's log: what it prints, and the JSON that it keeps."""
 
 STDIN: Final = "-"
 SUFFIX: Final = ".jsonl"
+_HEAD: Final = 1 << 16
 _ID_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -44,19 +48,21 @@ def transcript(where: str, *, create: bool = False) -> Path:
     if create and where.endswith(SUFFIX) and not os.path.lexists(where):
         return Path(where)
     path = resolve(where)
-    if path is None or is_console(next(blocks(path), b"")):
+    if path is None or log_form(next(blocks(path), b"")) is not None:
         raise UnreadableError(where, "is a gateway's log, no transcript", "import it first, then name the transcript")
     return path
 
 
-def is_console(block: bytes) -> bool:
-    """Whether a log that begins so is OpenClaw's console log and not a transcript."""
-    for line in block[:65536].split(b"\n"):
+def log_form(block: bytes) -> LogForm | None:
+    """Which form of OpenClaw's log a file is that begins so; None: none of them, a transcript for all we know."""
+    for line in block[:_HEAD].split(b"\n"):
         if line.startswith(b"{"):
-            return False
-        if is_console_line(line.decode("utf-8", "replace")):
-            return True
-    return False
+            fields = codec.decode(line)
+            if fields is not None:
+                return "file" if is_file_line(fields) else None
+        elif is_console_line(line.decode("utf-8", "replace")):
+            return "console"
+    return None
 
 
 def session_name(path: Path) -> str:

@@ -34,7 +34,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
-        monkeypatch.setattr("eventlog.session._now", lambda: self.now)
+        monkeypatch.setattr("eventlog.clock.now", lambda: self.now)
 
     def forward(self, **span: float) -> None:
         self.now += timedelta(**span)

@@ -647,6 +647,32 @@ def test_refresh_sees_what_others_wrote_cut_and_replaced(log: Log, path: Path) -
     other.close()
 
 
+def test_a_deleted_file_and_a_new_one_with_its_number_and_size_are_two(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system gives a number away again as soon as nobody has the old file open."""
+
+    def numbered(look: Callable[..., file.Identity | None]) -> Callable[..., file.Identity | None]:
+        def looking(where: object) -> file.Identity | None:
+            found = look(where)
+            return None if found is None else found._replace(inode=1)
+
+        return looking
+
+    monkeypatch.setattr(file, "identify", numbered(file.identify))
+    monkeypatch.setattr(file, "identify_path", numbered(file.identify_path))
+    log, other = Log(path), Log(path)
+    add(log, failure("1"))
+    size = path.stat().st_size
+    path.unlink()
+    log.refresh()
+    assert log.state.tried.keys() == {"kimi/1"}, "it keeps what it knew until it writes again"
+    add(other, failure("2"))
+    assert path.stat().st_size == size
+    log.refresh()
+    assert log.state.tried.keys() == {"kimi/2"}
+
+
 def test_refresh_without_news_reads_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     add(log, failure("1"))
     calls = record_calls(monkeypatch, "read_at", "identify", "open_append")

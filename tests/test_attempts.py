@@ -8,6 +8,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gateway import CHAIN, GLM, KIMI, LOCAL, Clock, Disk, RefusedError, agrees, events, told
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog import AllModelsFailed, Attempt, Chain, MisuseError, Policy, Session, SwitchlogError, redact
+from eventlog.choosing import choose
 from eventlog.outcomes import ResponseRefused
 from replay import AttemptFailed, AttemptSucceeded
 
@@ -589,8 +591,14 @@ def test_a_model_that_came_free_at_the_last_moment_has_no_reason_to_tell(
 ) -> None:
     """It cooled when the loop decided; the error is made a moment later."""
     clock = Clock(monkeypatch)
-    clock.forward(seconds=-301)
-    session.failed(KIMI, reason="rate_limit", retry_after_ms=300_500)
+
+    def choosing(*arguments: Any) -> Any:
+        chosen = choose(*arguments)
+        clock.forward(seconds=2)
+        return chosen
+
+    monkeypatch.setattr("eventlog.attempts.choose", choosing)
+    session.failed(KIMI, reason="rate_limit", retry_after_ms=1_000)
     with pytest.raises(AllModelsFailed) as raised:
         session.call(lambda _: pytest.fail("nobody is asked"), chain=Chain(KIMI))
     assert [(one.model, one.why) for one in raised.value.skipped] == [(KIMI, "unknown")]

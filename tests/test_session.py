@@ -18,6 +18,7 @@ from loopback import PATIENCE, Answer, Provider, healthy, limits
 
 import replay
 from eventlog import AllModelsFailed, Chain, MisuseError, Policy, Session, Sessions, SwitchlogError, read_events
+from eventlog.choosing import choose
 from eventlog.degraded import Backlog
 from eventlog.sessions import HELD
 from replay import AttemptFailed, Event, FailureCleared, ModelState, ModelSwitch
@@ -444,7 +445,7 @@ def test_a_failure_that_comes_while_an_attempt_is_chosen_is_not_known_to_it(
             others[0].join(0.3)
         return decision
 
-    monkeypatch.setattr("eventlog.session.decide", deciding)
+    monkeypatch.setattr("eventlog.choosing.decide", deciding)
     with next(session.attempts()) as attempt:
         others[0].join(PATIENCE)
         raise RefusedError
@@ -485,8 +486,8 @@ def test_what_another_process_writes_before_the_switch_is_decided_upon_again(
             act(other)
         return decisions[0] if len(decisions) == 1 else real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("eventlog.session.decide", deciding)
-    decision, seen = session.choose(CHAIN, session.policy, frozenset(), None)
+    monkeypatch.setattr("eventlog.choosing.decide", deciding)
+    decision, seen = choose(session._memory, CHAIN, session.policy, frozenset(), None)
     assert (decision.model, decision.cause) == chosen
     assert told(session.path) == log
     assert seen == len(log)

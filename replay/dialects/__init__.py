@@ -4,6 +4,8 @@ Law: pure, like the room. A dialect is given text or dicts that somebody else ha
 given, it answers: a line that it can't use is counted by what it is, never raised.
 """
 
-from replay.dialects.openclaw_console import ConsoleLog, LogLine, is_console_line
+from replay.dialects.openclaw_console import ConsoleLog, is_console_line
+from replay.dialects.openclaw_file import FileLog, is_file_line
+from replay.dialects.openclaw_lines import LogLine
 
-__all__ = ["ConsoleLog", "LogLine", "is_console_line"]
+__all__ = ["ConsoleLog", "FileLog", "LogLine", "is_console_line", "is_file_line"]
