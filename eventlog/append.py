@@ -14,13 +14,15 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from eventlog import codec, file, sources
+from eventlog.errors import MisuseError
 from eventlog.reader import Reader
 from eventlog.report import Report
+from eventlog.scan import OUR_TYPES
 from replay import INITIAL, Event, ModelState, Recorded, fold
 from replay.events import format_time
 
@@ -40,13 +42,14 @@ _EDGE: Final = 64
 class Log:
     """One log file of this process: what it says so far, and a way to add to it. Safe to use from several threads."""
 
-    def __init__(self, path: Path, durability: Durability = "disk") -> None:
+    def __init__(self, path: Path, durability: Durability = "disk", base: ModelState = INITIAL) -> None:
         with contextlib.suppress(FileNotFoundError):  # a process whose folder is gone
             path = path.absolute()  # one that goes elsewhere must not begin a second log there
         self.path = path
         self.durability = durability
-        self.state: ModelState = INITIAL
+        self.state = base
         """The state after the last whole event, an unterminated one included."""
+        self._base = base  # what another file tells, which comes before this one
         self._name = sources.session_name(path)
         self._acknowledged: OrderedDict[str | None, Event] = OrderedDict()
         self._fd: int | None = None
@@ -70,7 +73,7 @@ class Log:
         """Whether the file stands as it was last read: one ``lstat``, and no lock that a sync could hold."""
         found = file.identify_path(self.path)
         if found is None:
-            return self._identity is None
+            return self._identity is None and self._size == 0  # else it is gone, and the next append brings it back
         return found.same_file(self._identity) and found.size == self._size
 
     def refresh(self) -> None:
@@ -98,6 +101,28 @@ class Log:
                 if self._fd is not None:  # else closed, its lock with it; its number may be somebody else's by now
                     file.unlock(self._fd)
 
+    def write(self, line: Mapping[str, object]) -> None:
+        """Write a line of the host's own, in the same way; ``parentId`` is added if it has an ``id`` and none.
+
+        Raises OSError if the disk refuses: the host knows better than we what to do with its line.
+        """
+        if line.get("type") in OUR_TYPES or "seal" in line:
+            raise MisuseError(f"a line of type {line.get('type')!r} is none of the host's")
+        with self.mutex():
+            try:
+                self._lock()
+                self._catch_up()
+                fd = self._fd
+                if fd is None:
+                    raise FileNotFoundError(self.path)
+                lead = self._end_of_torn(fd)
+                entry = "id" in line and "parentId" not in line and line.get("type") != "session"
+                chained = {"parentId": self._parent(fd)} if entry else {}
+                self._put(fd, lead, codec.dumps({**line, **chained}))
+            finally:
+                if self._fd is not None:
+                    file.unlock(self._fd)
+
     def acknowledged(self, event: Event) -> bool:
         """Whether the event's line is durable, as far as we know."""
         return event.id in self._acknowledged
@@ -113,12 +138,12 @@ class Log:
 
     def _begin(self) -> None:
         """Forget what was read: the file will be read from its first byte."""
-        self._reader = Reader(self._name)
+        self._reader = Reader(self._name, self._base.position)
         self._now = self._reader
-        self._folded = INITIAL  # after the last line that has its newline
+        self._folded = self._base  # after the last line that has its newline
         self._size = 0
         self._edge = b""
-        self.state = INITIAL
+        self.state = self._base
 
     def mutex(self) -> threading.RLock:
         """This process's own lock: ``flock`` does not keep its threads apart. A forked child starts with new ones."""
@@ -197,26 +222,31 @@ class Log:
             raise FileNotFoundError(self.path)
         lead = self._lead(fd, event)  # first of all: it may wait for the host, and what that wrote is our parent
         record = codec.encode(event, session=self.session, parent_id=self._parent(fd), prev=self._now.report.last_seal)
-        data = lead + record + b"\n"
+        offset = self._put(fd, lead, record)
+        self._acknowledged[event.id] = event
+        if len(self._acknowledged) > REMEMBERED:
+            self._acknowledged.popitem(last=False)
+        return Recorded(event, self.state.position, offset)
+
+    def _put(self, fd: int, lead: bytes, line: bytes) -> int:
+        """Write the line durably; the offset at which it stands."""
+        data = lead + line + b"\n"
         before = self._size
         written = file.write(fd, data)
         if written < len(data):
-            # The rest alone would be no line. What was written is a torn one now; the whole record goes behind it.
-            again = b"\n" + record + b"\n" if written < len(data) - 1 else b"\n"
+            # The rest alone would be no line. What was written is a torn one now; the whole line goes behind it.
+            again = b"\n" + line + b"\n" if written < len(data) - 1 else b"\n"
             if (taken := file.write(fd, again)) < len(again):
                 raise OSError(f"short write: {taken} of {len(again)} bytes")
             written, data = written + taken, data[:written] + again
         if self.durability == "disk":
             self._sync(fd)
-        self._acknowledged[event.id] = event
-        if len(self._acknowledged) > REMEMBERED:
-            self._acknowledged.popitem(last=False)
         if file.identify(fd).size == before + written:
             self._take(data)
             self._look_ahead()
         else:  # a host that doesn't lock has written in between
             self._catch_up()
-        return Recorded(event, self.state.position, before + data.rindex(record))
+        return before + data.rindex(line)
 
     def _sync(self, fd: int) -> None:
         try:
@@ -230,11 +260,15 @@ class Log:
 
     def _lead(self, fd: int, event: Event) -> bytes:
         """What has to stand before the record: a new file's header, or the end of somebody's torn line."""
-        if self._reader.open_end and self._reader.hosted:
-            self._wait_for_host(fd)
+        end = self._end_of_torn(fd)
         if self._size == 0:
             stamp = format_time(event.timestamp) if event.timestamp is not None else ""
             return codec.header(self.session, stamp, file.working_folder()) + b"\n"
+        return end
+
+    def _end_of_torn(self, fd: int) -> bytes:
+        if self._reader.open_end and self._reader.hosted:
+            self._wait_for_host(fd)
         return b"\n" if self._reader.open_end else b""
 
     def _wait_for_host(self, fd: int) -> None:

@@ -42,12 +42,13 @@ _TOLD: Final = {
 class Reader:
     """Reads one session's log, block after block, from its first byte.
 
-    ``name`` is the session's id as the file's name has it (None: there is no name, as with a pipe).
+    ``name`` is the session's id as the file's name has it (None: there is no name, as with a pipe), ``position`` that
+    of the last event of a file that comes before this one.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, position: int = 0) -> None:
         self.report = Report(session=name)
-        self.position = 0
+        self.position = position
         self.last_id: str | None = None
         """The ``id`` of the last own event; a foreign line behind it may be the last entry (see :attr:`foreign`)."""
         self.foreign: deque[tuple[int, int]] = deque(maxlen=_PARENTS)

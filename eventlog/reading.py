@@ -18,13 +18,14 @@ from replay import Recorded
 class Events(Iterator[Recorded]):
     """The events of one log, in order. ``report`` tells the log's condition; it is complete after the last event."""
 
-    def __init__(self, where: str | Path, session: str | None = None) -> None:
+    def __init__(self, where: str | Path, session: str | None = None, *, alone: bool = False) -> None:
         self.path = sources.resolve(where)
         name = None if self.path is None else sources.session_name(self.path)
         self.report = Report(session=name)
         self.form: Literal["transcript"] | sources.LogForm = "transcript"
         """What kind of log it turned out to be, once the first event is asked for."""
         self._session = session
+        self._alone = alone
         self._events = self._read(name)
 
     def __iter__(self) -> Self:
@@ -34,7 +35,10 @@ class Events(Iterator[Recorded]):
         return next(self._events)
 
     def _read(self, name: str | None) -> Iterator[Recorded]:
-        blocks = sources.blocks(self.path)
+        beside = None if self.path is None else sources.companion(self.path)
+        beside = beside if beside is not None and not self._alone and beside.exists() else None
+        only_beside = beside is not None and self.path is not None and not self.path.exists()
+        blocks = iter(()) if only_beside else sources.blocks(self.path)
         first = next(blocks, b"")
         form = sources.log_form(first)
         if form is not None:
@@ -46,6 +50,12 @@ class Events(Iterator[Recorded]):
         for block in chain([first], blocks):
             yield from reader.feed(block)
         yield from reader.finish()
+        if beside is not None:
+            companion = Reader(name, reader.position)
+            for block in sources.blocks(beside):
+                yield from companion.feed(block)
+            yield from companion.finish()
+            self.report.add(companion.report)
 
     def _gateways(self, log: logs.GatewayLog) -> Iterator[Recorded]:
         """One session of a gateway's log."""
@@ -62,10 +72,11 @@ class Events(Iterator[Recorded]):
             yield Recorded(one.event, position, one.offset)
 
 
-def read_events(where: str | Path, session: str | None = None) -> Events:
+def read_events(where: str | Path, session: str | None = None, *, alone: bool = False) -> Events:
     """The events of the log that ``where`` names: a transcript, a folder (its newest), ``-``, an id prefix.
 
     A gateway's log (console or JSON) is read too; one of several sessions needs ``session``. Raises UnreadableError
-    (at once, or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises.
+    (at once, or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises. A
+    companion file is read behind its transcript, unless ``alone``.
     """
-    return Events(where, session)
+    return Events(where, session, alone=alone)

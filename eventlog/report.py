@@ -58,6 +58,17 @@ class Report:
         else:
             self.unnamed += 1
 
+    def add(self, companion: "Report") -> None:
+        """Take in the condition of the companion file, which is read behind this one."""
+        self.pieces.update(companion.pieces)
+        self.unsealed += companion.unsealed
+        self.gaps += companion.gaps
+        self.size += companion.size
+        self.last_seal = companion.last_seal or self.last_seal
+        for one in companion.findings:
+            self.find(one.what, one.line, one.offset, one.length, f"in the companion file: {one.told}")
+        self.unnamed += companion.unnamed
+
     @property
     def damaged(self) -> bool:
         """Whether the log holds what no crash leaves behind: altered, corrupt, misplaced, conflict or a gap."""

@@ -6,7 +6,7 @@ only a caller's own mistake raises. A method that records returns True once its 
 
 import logging
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
@@ -14,15 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from eventlog import clock, file
+from eventlog import clock, file, sources
 from eventlog.append import Durability, Log
 from eventlog.attempts import Attempts
 from eventlog.choosing import answered, new_id
 from eventlog.config import find
 from eventlog.degraded import Memory
-from eventlog.errors import MisuseError
+from eventlog.errors import MisuseError, SwitchlogError
 from eventlog.outcomes import Hook, is_response
+from eventlog.reading import read_events
+from eventlog.sources import COMPANION
 from replay import (
+    INITIAL,
     AttemptFailed,
     AttemptSucceeded,
     Chain,
@@ -34,6 +37,7 @@ from replay import (
     Policy,
     changes,
     decide,
+    fold,
 )
 
 _logger: Final = logging.getLogger("switchlog")
@@ -60,6 +64,7 @@ class Session:
         policy: Policy | None = None,
         durability: Durability = "disk",
         classify: Hook | None = None,
+        companion: bool = False,
     ) -> Self:
         """The session whose log is ``path``. The file is made with the first event, in a folder of mode 0700.
 
@@ -68,11 +73,14 @@ class Session:
         the reason of an exception. Chain and policy that are left out come from the ``switchlog.toml`` beside or above
         the log (see :mod:`eventlog.config`); one that can't be used raises ConfigError. A log that can't be read or
         written does not raise: see :attr:`degraded`.
+
+        ``companion``: keep the events in a file beside the transcript (``….jsonl.switchlog``), for a host that does not
+        bear lines of others in its own. Once there, it is used without asking, and every reader reads the two as one.
         """
         if chain is None or policy is None:
             config = find(Path(path).parent)
             chain, policy = chain or config.chain, policy or config.policy
-        session = cls(Log(Path(path), durability), chain, policy, classify)
+        session = cls(_log(Path(path), durability, companion=companion), chain, policy, classify)
         kind = file.network_file_system(session.path)
         if kind is not None:
             _logger.warning("%s lies on %s, where appends are not atomic: keep logs on a local disk", path, kind)
@@ -221,6 +229,16 @@ class Session:
         quiet = isinstance(event, AttemptSucceeded)
         return self._memory.record(lambda state: [event] if not quiet or changes(state, event) else [])
 
+    def write(self, line: Mapping[str, object]) -> None:
+        """Append a line of the host's own to the transcript, by the same protocol: locked, in one write, durable.
+
+        ``parentId`` is added to a line that has an ``id`` and none. Raises OSError if the disk refuses, MisuseError for
+        a line of our types, or where the events lie in a companion file.
+        """
+        if self.path.name.endswith(COMPANION):
+            raise MisuseError("the events of this session lie in a companion file; the transcript is its host's alone")
+        self._memory.log.write(line)
+
     def close(self) -> None:
         """Give the file back. The session can still be used; it opens the file again when it has to."""
         self._memory.flush()
@@ -239,6 +257,18 @@ class Session:
         if chosen is None:
             raise MisuseError('this session has no chain: Session.open(path, chain=Chain("provider/model", …))')
         return chosen
+
+
+def _log(path: Path, durability: Durability, *, companion: bool) -> Log:
+    """The log of a transcript: the file itself, or its companion, which goes on from what the transcript tells."""
+    beside = sources.companion(path)
+    if not companion and not beside.exists():
+        return Log(path, durability)
+    try:
+        base = fold(one for one in read_events(path, alone=True)) if path.exists() else INITIAL
+    except (OSError, SwitchlogError):
+        base = INITIAL  # a transcript that can't be read is the host's trouble; what lies beside it still counts
+    return Log(beside, durability, base)
 
 
 def _said(by: str | None, note: str | None) -> dict[str, object]:

@@ -20,6 +20,7 @@ LogForm = Literal["console", "file"]
 
 STDIN: Final = "-"
 SUFFIX: Final = ".jsonl"
+COMPANION: Final = ".switchlog"
 _HEAD: Final = 1 << 16
 _ID_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -32,7 +33,7 @@ def resolve(where: str | Path) -> Path | None:
     try:
         if path.is_dir():
             return _newest(path)
-        if os.path.lexists(path):
+        if os.path.lexists(path) or companion(path).exists():
             return path
         if _ID_PREFIX.fullmatch(str(where)):
             return _by_prefix(Path(), str(where))
@@ -63,6 +64,11 @@ def log_form(block: bytes) -> LogForm | None:
         elif is_console_line(line.decode("utf-8", "replace")):
             return "console"
     return None
+
+
+def companion(transcript: Path) -> Path:
+    """The file for our events beside a transcript that its host keeps for itself. The two are read as one."""
+    return transcript.with_name(transcript.name + COMPANION)
 
 
 def session_name(path: Path) -> str:

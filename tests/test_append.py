@@ -667,6 +667,7 @@ def test_a_deleted_file_and_a_new_one_with_its_number_and_size_are_two(
     path.unlink()
     log.refresh()
     assert log.state.tried.keys() == {"kimi/1"}, "it keeps what it knew until it writes again"
+    assert not log.current(), "but the next request has to write it again"
     add(other, failure("2"))
     assert path.stat().st_size == size
     log.refresh()

@@ -301,7 +301,10 @@ def test_misuse_ends_with_two_and_says_what_can_be_used(arguments: tuple[str, ..
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for name in ("demo", "show", "next", "replay"):
+    listed = switchlog("--help").stdout.split("Commands:")[1]
+    names = [line.split()[0] for line in listed.splitlines() if line[:3].strip()]
+    assert {"demo", "show", "next", "replay", "pin", "import", "verify"} <= set(names)
+    for name in names:
         done = switchlog(name, "--help")
         assert done.returncode == 0
         assert f"switchlog {name}" in done.stdout
