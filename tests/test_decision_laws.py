@@ -16,6 +16,7 @@ from strategies import (
     MODELS,
     NOW,
     PROVIDER_WIDE,
+    SECOND,
     blaming,
     chains,
     excludes,
@@ -188,7 +189,14 @@ def test_a_failure_cools_until_its_time_plus_the_doubled_base(
         assert [(one.why, one.until, one.position) for one in decision.skipped] == [(reason, at + wait, number)]
 
 
-@given(models, blaming, st.integers(1, 6), spans(timedelta(0), HOUR) | spans(HOUR, 30 * DAY), unforced, st.booleans())
+@given(
+    models,
+    blaming | st.sampled_from(("rate_limit", "overloaded")),
+    st.integers(1, 6),
+    spans(timedelta(0), HOUR) | spans(HOUR, 30 * DAY),
+    unforced,
+    st.booleans(),
+)
 def test_a_retry_after_counts_if_it_is_longer(
     model: str, reason: str, number: int, wish: timedelta, policy: Policy, always: bool
 ) -> None:
@@ -277,7 +285,7 @@ def test_a_free_model_stays_free(
     Failures stamped more than 60 s ahead are left out: they begin to cool when their time draws near.
     """
     state, chain = situation
-    state = evolve(state, replace(failure, timestamp=now + ahead))
+    state = evolve(state, replace(failure, model=chain.models[0], timestamp=now + ahead))
     assert set(decide(state, chain, now, policy).order) <= set(decide(state, chain, now + more, policy).order)
 
 
@@ -367,6 +375,7 @@ NEW = failed("b/y", "timeout", NOW)
         ([ModelSwitch(to="c/z", cause="user"), ModelSwitch(to="b/y", cause="reverted")], "c/z", "pin"),
         ([ModelSwitch(to="b/y", cause="fallback")], "a/x", "config"),
         ([ModelSwitch(to="gone/w", cause="initial"), failed("gone/w", "timeout", NOW)], "a/x", "config"),
+        ([ModelSwitch(to="gone/w", cause="initial"), failed("a/x", "timeout", NOW)], "b/y", "config"),
     ],
 )
 def test_causes(history: list[AttemptFailed | ModelSwitch], model: str, cause: str) -> None:
@@ -421,6 +430,17 @@ def test_force_goes_once_to_the_soonest_to_be_free(
         assert not decision.forced
         assert set(decision.order) == set(wanted) - busy.keys()
         assert (decision.model is None) == (len(busy) == len(wanted))
+
+
+@given(st.permutations(MODELS), st.integers(1, len(MODELS)), st.sampled_from(("timeout", "unknown", "rate_limit")))
+def test_force_goes_to_the_model_that_failed_first(models: list[str], number: int, reason: str) -> None:
+    """Of equal waits, the one that began first ends first, wherever the model stands in the chain."""
+    chain = Chain(*(model for model in MODELS if model in models[:number]))
+    state = fold([failed(model, reason, NOW + place * SECOND) for place, model in enumerate(models[:number])])
+    decision = decide(state, chain, NOW + 10 * SECOND)
+    assert (decision.model, decision.forced) == (models[0], True)
+    rest = names(decision.skipped)
+    assert decide(state, chain, NOW + 10 * SECOND, exclude={models[0]}).model == (models[1] if rest else None)
 
 
 @given(models, st.sampled_from(("rate_limit", "timeout", "auth")), spans(MILLISECOND, 4 * MINUTE))

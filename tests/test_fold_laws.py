@@ -7,6 +7,7 @@ from random import Random
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 from strategies import (
     AUTOMATIC,
     BLAMELESS,
@@ -56,6 +57,7 @@ from replay import (
     Policy,
     Probe,
     Recorded,
+    changes,
     evolve,
     fold,
     scan,
@@ -79,15 +81,22 @@ gaps = st.lists(st.integers(1, 3), min_size=12, max_size=12)
 logs = st.builds(recorded, histories(), gaps)
 
 
+family_troubles: SearchStrategy[list[Event]] = st.lists(
+    st.one_of(
+        failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "timeout")), seens=st.none()),
+        failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "billing", "timeout")), seens=st.none()),
+        successes(st.sampled_from(MODELS[:2]), seens=st.none()),
+        successes(st.sampled_from(MODELS[:2])),
+    ),
+    max_size=6,
+)
+"""Two models of one provider, which fail now for themselves, now for both."""
 relapses = failures(
     st.just(MODELS[0]),
     st.just("rate_limit"),
     st.one_of(recent_times, st.just(NOW), st.none()),
     seens=st.sampled_from((None, 0, 0)),
     hints=st.sampled_from((None, None, 0, 1000, 3_600_000, 3_600_000)),
-)
-family_troubles = st.lists(
-    failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "billing", "timeout")), seens=st.none()), max_size=5
 )
 late_successes = successes(st.sampled_from(MODELS[:2]), seens=st.integers(0, 4))
 turns_for_the_worse = st.one_of(
@@ -110,10 +119,12 @@ def position_of(state: ModelState, model: str, reason: str) -> int | None:
 # Folding: the same state however a log is read.
 
 
-@given(histories(), states())
+@given(histories() | family_troubles, states())
 def test_fold_is_the_last_state_of_scan(history: list[Event], start: ModelState) -> None:
     """``fold(events) == last(INITIAL, *scan(events))``, from any state on."""
-    assert same(fold(history), [INITIAL, *scan(history)][-1])
+    ended = [*history, AttemptFailed(model="kimi/a", reason="auth"), AttemptSucceeded(model="kimi/b")]
+    for events_of in (history, ended):
+        assert same(fold(events_of), [INITIAL, *scan(events_of)][-1])
     assert same(fold(history, start), [start, *scan(history, start)][-1])
 
 
@@ -176,6 +187,24 @@ def test_order_is_the_position_never_the_timestamp(history: list[Event], random:
     assert {model: probe.position for model, probe in one.probing.items()} == {
         model: probe.position for model, probe in other.probing.items()
     }
+
+
+@given(states(), events(), models)
+def test_what_changes_nothing_need_not_be_written(state: ModelState, event: Event, model: str) -> None:
+    """``changes`` says whether an event tells the state anything; its position and what failed last are no news."""
+    healthy = ModelState(current=model, last_good=model)
+    answered = AttemptSucceeded(model=model)
+    probing = evolve(healthy, ModelSwitch(to=model, cause="probe"))
+    failed = evolve(healthy, AttemptFailed(model=model, reason="timeout"))
+    for before, told in (
+        (state, event),
+        (healthy, event),
+        (healthy, answered),
+        (probing, answered),
+        (failed, answered),
+    ):
+        after = replace(evolve(before, told), position=before.position, failing=before.failing)
+        assert changes(before, told) == (after != before)
 
 
 @given(histories(), st.lists(turns, min_size=12, max_size=12))
@@ -359,6 +388,8 @@ def test_a_success_clears_the_failures_that_it_knew(
     history: list[Event], model: str, seen: int | None, stamp: datetime | None
 ) -> None:
     """The model's own and its provider's provider-wide ones, at or before ``seen``: these and no others."""
+    sibling = f"{provider(model)}/sibling"
+    history = [*(AttemptFailed(model=sibling, reason=reason) for reason in ("auth", "timeout")), *history]
     before = fold(history)
     after = evolve(before, AttemptSucceeded(model=model, seen=seen, timestamp=stamp))
     known = before.position if seen is None else seen
@@ -383,7 +414,8 @@ def test_a_late_success_never_uncools_a_newer_failure(
     history: list[Event], success: AttemptSucceeded, now: datetime, policy: Policy
 ) -> None:
     """What failed after the attempt had begun cools on exactly as before, though its answer came in."""
-    before = fold(history)
+    sibling = f"{provider(success.model)}/sibling"
+    before = fold([*history, AttemptFailed(model=sibling, reason="auth", timestamp=now)])
     after = evolve(before, success)
     known = before.position if success.seen is None else success.seen
     for model, reasons in before.tried.items():
@@ -423,15 +455,18 @@ def test_no_automatic_event_touches_the_pin(state: ModelState, event: Event) -> 
 @given(states(), switches())
 def test_a_switch_sets_current(state: ModelState, switch: ModelSwitch) -> None:
     """Whatever its cause; ``switched_at`` tells when the current model became it."""
-    after = evolve(state, switch)
-    assert after.current == switch.to
-    assert after.switched_at == (state.switched_at if switch.to == state.current else switch.timestamp)
-    assert after.last_good == state.last_good
+    for before in (state, evolve(state, AttemptSucceeded(model=switch.to))):
+        after = evolve(before, switch)
+        assert after.current == switch.to
+        assert after.switched_at == (before.switched_at if switch.to == before.current else switch.timestamp)
+        assert after.last_good == before.last_good
 
 
 @given(states(), switches(("user",)), nows)
 def test_a_users_switch_pins_and_lifts_what_cools(state: ModelState, switch: ModelSwitch, now: datetime) -> None:
     """``to`` is pinned and free at once, provider-wide failures included; nothing else is forgotten."""
+    state = evolve(state, AttemptFailed(model=f"{provider(switch.to)}/sibling", reason="auth", timestamp=now))
+    assert switch.to in waits(state, now)
     after = evolve(state, switch)
     assert after.pinned == switch.to
     assert switch.to not in after.tried
@@ -448,9 +483,10 @@ def test_a_users_switch_pins_and_lifts_what_cools(state: ModelState, switch: Mod
 @given(states(), switches(("unpin",)))
 def test_unpin_clears_the_pin_and_nothing_else(state: ModelState, switch: ModelSwitch) -> None:
     """The next decision follows the chain again; what failed stays known."""
-    after = evolve(state, switch)
-    assert after.pinned is None
-    assert (after.tried, after.probing) == (state.tried, state.probing)
+    for before in (state, evolve(state, ModelSwitch(to="my/pin", cause="user"))):
+        after = evolve(before, switch)
+        assert after.pinned is None
+        assert (after.tried, after.probing) == (before.tried, before.probing)
 
 
 @given(states(), switches(("probe",)), failures() | successes(), st.integers(0, 3), st.integers(0, 10), events())
@@ -485,6 +521,8 @@ def test_no_other_switch_is_a_probe(state: ModelState, switch: ModelSwitch) -> N
 @given(states(), models, nows)
 def test_clearing_a_model_removes_what_cools_it(state: ModelState, model: str, now: datetime) -> None:
     """Its own failures, and provider-wide ones, for else it would cool on; the other models' own failures stay."""
+    state = evolve(state, AttemptFailed(model=f"{provider(model)}/sibling", reason="billing", timestamp=now))
+    assert model in waits(state, now)
     after = evolve(state, FailureCleared(model=model))
     assert model not in after.tried
     assert model not in waits(after, now)

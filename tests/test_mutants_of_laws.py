@@ -94,6 +94,20 @@ BREAKS: list[tuple[str, ...]] = [
         FOLD + "order_is_the_position_never_the_timestamp",
     ),
     (
+        "the end of a probe is no news",
+        "state",
+        "if healthy and not state.tried and not state.probing:",
+        "if healthy and not state.tried:",
+        FOLD + "what_changes_nothing_need_not_be_written",
+    ),
+    (
+        "every event is news",
+        "state",
+        "return replace(after, position=state.position, failing=state.failing) != state",
+        "return after != state",
+        FOLD + "what_changes_nothing_need_not_be_written",
+    ),
+    (
         "a re-used turn fails no more",
         "state",
         "if blames(event.reason):",
@@ -137,10 +151,10 @@ BREAKS: list[tuple[str, ...]] = [
         FOLD + "the_tried_set_holds_blaming_reasons_only",
     ),
     (
-        "the older of two times stands",
+        "one more failure starts over",
         "state",
-        "latest = max(at, earlier.at)",
-        "latest = min(at, earlier.at)",
+        "_join(failures.get(reason), at,",
+        "_join(None, at,",
         FOLD + "one_more_failure_never_shortens_a_wait",
     ),
     (
@@ -484,10 +498,10 @@ BREAKS: list[tuple[str, ...]] = [
         DECIDE + "candidates_are_the_pin_then_the_chain",
     ),
     (
-        "the shortest wait is told",
+        "every wait is told as an unknown failure's",
         "decide",
-        "longest = max(cooling, key=_until)",
-        "longest = min(cooling, key=_until)",
+        "longest.why, longest.until",
+        "'unknown', longest.until",
         DECIDE + "each_skipped_model_tells_why",
     ),
     (
@@ -666,7 +680,7 @@ BREAKS: list[tuple[str, ...]] = [
         "decide",
         "if any(one.model == state.current for one in skipped):",
         "if skipped:",
-        DECIDE + "the_cause_follows_the_table",
+        DECIDE + "causes",
     ),
     (
         "any answer is a probe",
@@ -702,6 +716,13 @@ BREAKS: list[tuple[str, ...]] = [
         "decide",
         "if one.until is not None and not one.insists]",
         "if one.until is not None]",
+        DECIDE + "force_waits_out_a_retry_after_to_its_end",
+    ),
+    (
+        "force goes first",
+        "decide",
+        "if not order and policy.force:",
+        "if policy.force:",
         DECIDE + "force_goes_once_to_the_soonest_to_be_free",
     ),
     (
@@ -709,7 +730,7 @@ BREAKS: list[tuple[str, ...]] = [
         "decide",
         "return min(choices, key=_until)",
         "return max(choices, key=_until)",
-        DECIDE + "force_goes_once_to_the_soonest_to_be_free",
+        DECIDE + "force_goes_to_the_model_that_failed_first",
     ),
     (
         "force goes where its provider insists for a second more",
