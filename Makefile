@@ -24,10 +24,7 @@ check: $(VENV)/.test $(VENV)/.check
 
 # Everything, the heavy tests too, with the branch coverage of the two rooms that people trust.
 test-all: $(VENV)/.test
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report --fail-under=95
+	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term --cov-fail-under=95
 
 # The built wheel, and not this tree, in an empty environment.
 wheel: $(VENV)/.test

@@ -182,6 +182,34 @@ def histories(
     return mixed | st.lists(troubles(times), min_size=min_size, max_size=max_size)
 
 
+family_troubles: Final[SearchStrategy[list[Event]]] = st.lists(
+    st.one_of(
+        failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "timeout")), seens=st.none()),
+        failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "billing", "timeout")), seens=st.none()),
+        successes(st.sampled_from(MODELS[:2]), seens=st.none()),
+        successes(st.sampled_from(MODELS[:2])),
+    ),
+    max_size=6,
+)
+"""Two models of one provider, which fail now for themselves, now for both."""
+
+relapses: Final = failures(
+    st.just(MODELS[0]),
+    st.just("rate_limit"),
+    st.one_of(recent_times, st.just(NOW), st.none()),
+    seens=st.sampled_from((None, 0, 0)),
+    hints=st.sampled_from((None, None, 0, 1000, 3_600_000, 3_600_000)),
+)
+"""One model that fails again and again for one reason, often without knowing that it did, often told to wait."""
+late_successes: Final = successes(st.sampled_from(MODELS[:2]), seens=st.integers(0, 4))
+"""Answers to attempts that began long ago."""
+one_failure_more: Final = st.one_of(
+    st.tuples(histories(), failures(times=sensible_stamps), nows),
+    st.tuples(st.lists(relapses, min_size=1, max_size=4), relapses, soon),
+)
+"""A history, one more failure, and a moment at which that is no more than 60 s ahead."""
+
+
 def odd_events() -> SearchStrategy[Event]:
     """Events whose fields hold whatever their types allow and a host may come up with."""
     text = st.text(max_size=4) | models

@@ -7,7 +7,6 @@ from random import Random
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 from strategies import (
     AUTOMATIC,
     BLAMELESS,
@@ -26,16 +25,17 @@ from strategies import (
     clearances,
     events,
     failures,
+    family_troubles,
     hints,
     histories,
+    late_successes,
     models,
     nows,
     odd_events,
+    one_failure_more,
     policies,
-    recent_times,
-    sensible_stamps,
+    relapses,
     sensible_times,
-    soon,
     spans,
     stamps,
     states,
@@ -79,31 +79,6 @@ def recorded(history: Iterable[Event], gaps: Iterable[int]) -> list[Recorded]:
 
 gaps = st.lists(st.integers(1, 3), min_size=12, max_size=12)
 logs = st.builds(recorded, histories(), gaps)
-
-
-family_troubles: SearchStrategy[list[Event]] = st.lists(
-    st.one_of(
-        failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "timeout")), seens=st.none()),
-        failures(st.sampled_from(MODELS[:2]), st.sampled_from(("auth", "billing", "timeout")), seens=st.none()),
-        successes(st.sampled_from(MODELS[:2]), seens=st.none()),
-        successes(st.sampled_from(MODELS[:2])),
-    ),
-    max_size=6,
-)
-"""Two models of one provider, which fail now for themselves, now for both."""
-relapses = failures(
-    st.just(MODELS[0]),
-    st.just("rate_limit"),
-    st.one_of(recent_times, st.just(NOW), st.none()),
-    seens=st.sampled_from((None, 0, 0)),
-    hints=st.sampled_from((None, None, 0, 1000, 3_600_000, 3_600_000)),
-)
-late_successes = successes(st.sampled_from(MODELS[:2]), seens=st.integers(0, 4))
-turns_for_the_worse = st.one_of(
-    st.tuples(histories(), failures(times=sensible_stamps), nows),
-    st.tuples(st.lists(relapses, min_size=1, max_size=4), relapses, soon),
-)
-"""A history, one more failure, and a moment at which that is no more than 60 s ahead."""
 
 
 def same(one: ModelState, other: ModelState) -> bool:
@@ -251,16 +226,16 @@ def test_the_tried_set_holds_blaming_reasons_only(history: list[Event], model: s
         assert failures_of.keys().isdisjoint(BLAMELESS)
 
 
-@given(turns_for_the_worse, policies(force=st.just(value=False)))
+@given(one_failure_more, policies(force=st.just(value=False)))
 def test_one_more_failure_never_shortens_a_wait(
-    turn: tuple[list[Event], AttemptFailed, datetime], policy: Policy
+    drawn: tuple[list[Event], AttemptFailed, datetime], policy: Policy
 ) -> None:
     """No model is free earlier because something failed once more, and no provider's own wish is forgotten.
 
     Failures stamped more than 60 s ahead of the decision are left out, for they don't cool: the fold has no clock, so
     it can't know them, and ``at`` never moves back. Of the history before, any stamp will do.
     """
-    history, failure, now = turn
+    history, failure, now = drawn
     before = fold(history)
     after = evolve(before, failure)
     later = waits(after, now, policy)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from mutants import Mutant, StaleMutantError, plant, try_laws
 
+pytestmark = pytest.mark.slow  # each mutant runs its law in a process of its own
+
 FOLD = "test_fold_laws.py::test_"
 DECIDE = "test_decision_laws.py::test_"
 POLICY = "test_policy.py::test_"
