@@ -149,7 +149,9 @@ def is_candidate(line: bytes) -> bool:
 
 def begins_like_ours(line: bytes) -> bool:
     """Whether the line is the beginning of a record of ours, or a part of such a beginning."""
-    return line.startswith(_OUR_STARTS) or (len(line) > 1 and any(start.startswith(line) for start in _OUR_STARTS))
+    if not line.startswith(b'{"'):  # most pieces of a binary: not worth six comparisons
+        return False
+    return line.startswith(_OUR_STARTS) or any(start.startswith(line) for start in _OUR_STARTS)
 
 
 def _line(offset: int, data: bytes) -> Iterator[Piece]:

@@ -839,20 +839,35 @@ def test_what_is_accepted_is_sealed_rightly_or_bare(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "expected", "findings"),
     [
-        ("fa-before", {"event": 1, "foreign": 8}, ["session"]),
-        ("fa-after", {"event": 1, "foreign": 14}, ["session"]),
-        ("fb-after", {"event": 1, "foreign": 12}, ["session"]),
-        ("fc-after", {"foreign": 13}, ["session"]),
-        ("fd-before", {"foreign": 8, "torn": 1}, ["session", "torn"]),
-        ("fd-after", {"foreign": 12}, ["session"]),
-        ("fk-mid", {"foreign": 8}, ["session"]),
-        ("fo-two-events", {"event": 2, "foreign": 12}, ["session"]),
+        ("fa-before.jsonl", {"event": 1, "foreign": 8}, ["session"]),
+        ("fa-after.jsonl", {"event": 1, "foreign": 14}, ["session"]),
+        ("fa-compacted.jsonl", {"event": 1, "foreign": 16}, ["session"]),
+        ("fa-compacted-after.jsonl", {"event": 1, "foreign": 18}, ["session"]),
+        ("fb-before.jsonl", {"event": 1, "foreign": 8}, ["session"]),
+        ("fb-after.jsonl", {"event": 1, "foreign": 12}, ["session"]),
+        ("fb-compacted.jsonl", {"event": 1, "foreign": 14}, ["session"]),
+        ("fb-compacted-after.jsonl", {"event": 1, "foreign": 16}, ["session"]),
+        ("fc-before.jsonl", {"foreign": 9}, ["session"]),
+        ("fc-after.jsonl", {"foreign": 13}, ["session"]),
+        ("fc-compacted.jsonl", {"foreign": 15}, ["session"]),
+        ("fd-before.jsonl", {"foreign": 8, "torn": 1}, ["session", "torn"]),
+        ("fd-after.jsonl", {"foreign": 12}, ["session"]),
+        ("fg-after.jsonl", {"foreign": 11}, ["session"]),
+        ("fh-after.jsonl", {"foreign": 10}, ["session"]),
+        ("fi-after.jsonl", {"foreign": 6}, ["session"]),
+        ("fj-after.jsonl", {"foreign": 6}, ["session"]),
+        ("fk-mid.jsonl", {"foreign": 8}, ["session"]),
+        ("fk-after.jsonl", {"foreign": 10}, ["session"]),
+        ("fm-stale-parent.jsonl", {"foreign": 11}, ["session"]),
+        ("fn-noparent.jsonl", {"foreign": 13}, ["session"]),
+        ("fo-two-events.jsonl", {"event": 2, "foreign": 12}, ["session"]),
+        ("26a984f2-d364-4a6e-9161-fe05e9b64968.jsonl.bak-19411-1795358103984", {"foreign": 8, "torn": 1}, ["torn"]),
     ],
 )
 def test_a_recorded_transcript_is_read_as_its_host_wrote_it(
     name: str, expected: dict[str, int], findings: list[str]
 ) -> None:
-    log = read_events(FOREIGN / f"{name}.jsonl")
+    log = read_events(FOREIGN / name)
     assert len(list(log)) == expected.get("event", 0)
     assert kinds(log.report) == expected
     assert told(log.report) == findings
