@@ -57,7 +57,7 @@ def labelled(label: str, *parts: tuple[str, str] | str) -> "Text":
 def clock(time: datetime | None, now: datetime, *, utc: bool, precise: bool = False) -> str:
     """A time as people read it: the date only where it isn't today's."""
     if time is None:
-        return "at an unknown time"
+        return "an unknown time"
     zone = UTC if utc else None
     local, today = _local(time, zone), _local(now, zone)
     text = local.strftime("%H:%M:%S") + (f".{local.microsecond // 1000:03d}" if precise else "")
@@ -91,7 +91,7 @@ def span(length: timedelta) -> str:
 def ago(time: datetime | None, now: datetime) -> str:
     """How long ago, or how soon."""
     if time is None:
-        return ""
+        return "its stamp can't be read"
     return f"{span(now - time)} ago" if time <= now else f"in {span(time - now)}"
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from commands import INCIDENT, switchlog
+from commands import INCIDENT, ROOT, switchlog
 
 from eventlog import Chain, Session, read_events
 from replay import fold
@@ -339,3 +339,9 @@ def test_hostile_names_reach_neither_the_terminal_nor_the_markup(tmp_path: Path)
 
 def test_the_version_is_the_packages(tmp_path: Path) -> None:
     assert switchlog("--version").stdout.startswith("switchlog 0.")
+
+
+def test_an_event_without_a_readable_time_is_told_in_plain_words() -> None:
+    told = switchlog("show", ROOT / "fixtures" / "seed" / "model_switch.jsonl").stdout
+    assert "since    an unknown time (its stamp can't be read)" in told
+    assert "unknown at an unknown time; free again" in told
