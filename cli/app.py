@@ -13,6 +13,7 @@ from cli.import_ import import_log
 from cli.next import next_model
 from cli.output import INTERRUPTED, command
 from cli.pin import clear, pin, unpin
+from cli.repair import repair
 from cli.replay import replay
 from cli.show import show
 from cli.verify import verify
@@ -36,6 +37,7 @@ app.command("clear")(command(clear))
 app.command("append")(command(append))
 app.command("import")(command(import_log))
 app.command("verify")(command(verify))
+app.command("repair")(command(repair))
 
 
 @app.callback(invoke_without_command=True)

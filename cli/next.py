@@ -61,7 +61,7 @@ def next_model(
     elif log.endswith(".jsonl") and not os.path.lexists(log):
         decision = decide(INITIAL, models, moment, used.policy)
     else:
-        events = read_events(log, session)
+        events = read_events(log, session, protection=used.protection)
         decision = decide(fold(events), models, moment, used.policy)
         report = events.report
     if json:

@@ -57,6 +57,24 @@ def moment(text: str, option: str) -> datetime:
 
 def config_for(log: str, named: Path | None) -> "Config":
     """The configuration for a log: the one named, or the nearest to the file."""
+    from dataclasses import replace
+
     from eventlog.config import find
 
-    return find(None if log == "-" else Path(log).parent if not Path(log).is_dir() else Path(log), named)
+    near = None if log == "-" else Path(log).parent if not Path(log).is_dir() else Path(log)
+    found = find(near, named)
+    if named is None or named.suffix != ".json":
+        return found
+    return replace(found, protection=find(near).protection)  # a host's own configuration knows nothing of keys
+
+
+def who(by: str | None) -> str:
+    """Who says so: the one named, or the user that runs this."""
+    from getpass import getuser
+
+    if by is not None:
+        return by
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a user id without a name, as in a container
+        return "operator"

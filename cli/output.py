@@ -5,15 +5,16 @@ traceback.
 """
 
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, Final, NoReturn, ParamSpec, cast
 
 import typer
 
-from cli.safe_text import visible
+from cli.safe_text import for_json, visible
 
 if TYPE_CHECKING:
     from eventlog import Report, Session
@@ -31,7 +32,23 @@ SCHEMA_VERSION: Final = 1
 ISSUES: Final = "https://github.com/switchlog/switchlog/issues"
 _TOLD_AT_MOST: Final = 3
 
+_MISUSE: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""All that typer raises where the arguments are wrong; it offers no name for it."""
+
 P = ParamSpec("P")
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run the app. What typer says of a misuse repeats what was typed, so it is made visible like a log's text."""
+    try:
+        sys.exit(app(prog_name="switchlog", standalone_mode=False))
+    except _MISUSE as error:
+        if len(sys.argv) > 1:  # without any argument it is the help, in lines of its own
+            error.message = visible(error.message, 1000)
+        error.show()
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def command(body: Callable[P, int | None]) -> Callable[P, None]:
@@ -47,6 +64,8 @@ def command(body: Callable[P, int | None]) -> Callable[P, None]:
 def _ending(body: Callable[[], int | None]) -> int:
     from eventlog import SwitchlogError, UnreadableError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that can't write a model's name still gets the answer
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = body() or FINE
         sys.stdout.flush()
@@ -61,6 +80,13 @@ def _ending(body: Callable[[], int | None]) -> int:
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:  # a name that is too long, a folder that may not be entered: the world's doing, not ours
+        tell(
+            ": ".join(
+                str(part) for part in (error.filename, (error.strerror or str(error)).lower()) if part is not None
+            )
+        )
+        return UNREADABLE
     except (typer.Exit, typer.BadParameter):
         raise
     except Exception as error:  # noqa: BLE001  (the last line of defence: a traceback helps nobody on call)
@@ -81,10 +107,22 @@ def tell(text: str) -> None:
 
 
 def write_json(fields: Mapping[str, object]) -> None:
-    """One JSON object on a line of its own, with ``schemaVersion`` first."""
+    """One JSON object on a line of its own, with ``schemaVersion`` first; nothing in it acts on a terminal."""
+    sys.stdout.buffer.write(_serialised({"schemaVersion": SCHEMA_VERSION, **fields}) + b"\n")
+
+
+def _serialised(fields: Mapping[str, object]) -> bytes:
     import orjson
 
-    sys.stdout.buffer.write(orjson.dumps({"schemaVersion": SCHEMA_VERSION, **fields}, default=str) + b"\n")
+    try:
+        data = orjson.dumps(fields, default=str)
+    except orjson.JSONEncodeError:  # a lone surrogate: half a character, or the bytes of a file name that is no UTF-8
+        import json
+
+        return json.dumps(fields, default=str, separators=(",", ":")).encode("ascii")
+    if data.isascii() and b"\x7f" not in data:
+        return data
+    return for_json(data.decode("utf-8")).encode("utf-8")
 
 
 @contextmanager
@@ -105,7 +143,7 @@ def code_for(report: "Report", name: str) -> int:
     """The exit code that a log's condition asks for; damage is told on stderr, with where it is."""
     if not report.damaged:
         return FINE
-    harmless = {"torn", "unterminated", "zeros", "newer", "duplicate", "header", "session"}
+    harmless = {"torn", "unterminated", "zeros", "newer", "duplicate", "header", "session", "unproven"}
     worst = [one for one in report.findings if one.what not in harmless]
     for one in worst[:_TOLD_AT_MOST]:
         tell(f"{name}: line {one.line}, byte {one.offset}: {one.what}: {one.told}")

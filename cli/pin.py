@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, By, ConfigFile, Log, Note, config_for
+from cli.options import AsJson, By, ConfigFile, Log, Note, config_for, who
 
 if TYPE_CHECKING:
     from eventlog import Session
@@ -30,7 +30,7 @@ def pin(
     if chain is not None and model not in chain.models:
         tell(f"{model} is not in the configured chain; it is pinned all the same")
     with written(log) as session:
-        session.switch(model, by=_who(by), note=note)
+        session.switch(model, by=who(by), note=note)
         return _told(session, f"pinned {model}", json=json)
 
 
@@ -45,7 +45,7 @@ def unpin(log: Log, by: By = None, note: Note = None, json: AsJson = False) -> i
 
     with written(log) as session:
         pinned = session.state.pinned
-        session.unpin(by=_who(by), note=note)
+        session.unpin(by=who(by), note=note)
         return _told(session, f"unpinned {pinned}" if pinned else "no model was pinned; nothing was written", json=json)
 
 
@@ -68,19 +68,8 @@ def clear(
     if (model is None) == (provider is None):
         raise typer.BadParameter("name a MODEL or a --provider, one of the two")
     with written(log) as session:
-        session.clear(model, provider=provider, by=_who(by), note=note)
+        session.clear(model, provider=provider, by=who(by), note=note)
         return _told(session, f"cleared {model or f'all of {provider}'}", json=json)
-
-
-def _who(by: str | None) -> str:
-    from getpass import getuser
-
-    if by is not None:
-        return by
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a user id without a name, as in a container
-        return "operator"
 
 
 def _told(session: "Session", told: str, *, json: bool) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from cli.safe_text import visible
-from replay import AttemptFailed, AttemptSucceeded, Event, FailureCleared, ModelSwitch
+from replay import AttemptFailed, AttemptSucceeded, Event, FailureCleared, LogRepaired, ModelSwitch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,6 +111,11 @@ def told(event: Event) -> tuple[str, str, str]:
             by = f" by {visible(event.by, 60)}" if event.by else ""
             note = f": {visible(event.note, 120)}" if event.note else ""
             return "cleared", "cyan", visible(event.model or f"all of {event.provider}") + by + note
+        case LogRepaired():
+            by = f" by {visible(event.by, 60)}" if event.by else ""
+            kept = f"; the file before is {visible(event.copy)}" if event.copy else ""
+            note = f": {visible(event.note, 120)}" if event.note else ""
+            return "repaired", "magenta", f"the log{by}{note}{kept}"
 
 
 _PIECES: Final = {

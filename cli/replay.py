@@ -43,8 +43,8 @@ def replay(
     from cli.render import console
     from eventlog import read_events
 
-    policy = config_for(log, config).policy
-    events = read_events(log, session)
+    used = config_for(log, config)
+    policy, events = used.policy, read_events(log, session, protection=used.protection)
     steps = _steps(events) if at is None else _stop(_steps(events), at)
     if json:
         for recorded, state in steps:

@@ -39,7 +39,7 @@ def show(
     from replay.figures import Figures
 
     moment, used = present(now), config_for(log, config)
-    events, total = read_events(log, session), Figures()
+    events, total = read_events(log, session, protection=used.protection), Figures()
     state = fold(total.watch(events))
     if json:
         write_json(fields(state, total, events, moment, used))
@@ -63,7 +63,7 @@ def fields(
         "lastSeal": report.last_seal,
         "models": {model: {"attempts": one.attempts, "failures": one.failures} for model, one in total.models.items()},
         "events": dict(total.events),
-        "log": {**report.counts, "unsealed": report.unsealed, "gaps": report.gaps, "bytes": report.size},
+        "log": report.figures,
         "config": None if config.path is None else str(config.path),
     }
 
@@ -144,6 +144,8 @@ def _log_lines(events: "Events") -> "list[Text]":
     pieces = counted(report.counts) or "empty"
     if report.damaged:
         seals = ("; DAMAGED", "bold red")
+    elif any(report.known.values()):
+        seals = ("; damage that a repair recorded", "yellow")
     elif report.unsealed:
         seals = (f"; {report.unsealed} without a seal", "yellow")
     else:

@@ -1,59 +1,85 @@
 """`switchlog verify`: is this log intact?
 
 Law: reads whole logs, changes nothing; says what it found, where, and in words what it can and can't prove. Exit code 1
-if a log is damaged.
+if anything was found.
 """
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.options import AsJson
+from cli.options import AsJson, ConfigFile, config_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
-    from rich.text import Text
+    from eventlog.verify import Anchor, End
 
-    from eventlog import Events, Report
-
-_NAMED = 20
+_NAMED: Final = 20
 
 
 def verify(
     logs: Annotated[list[str], typer.Argument(metavar="FILE…", help="Transcripts, or folders: all of theirs.")],
+    anchor: Annotated[
+        str | None, typer.Option("--anchor", metavar="SEAL", help="A lastSeal of this log that was kept elsewhere.")
+    ] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option(
+            "--anchors", metavar="FILE", help="Check a folder's logs against FILE, then note their ends in it."
+        ),
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Parse every line, also the host's. Slower.")] = False,
+    config: ConfigFile = None,
     json: AsJson = False,
 ) -> int:
-    """Check logs: every line's class, every seal, the chain, the session, the order of times.
+    """Check logs: every line's class, every seal, the chain, the session, proofs and anchors.
+
+    An anchor shows what seals alone can't: an end that was cut off, a log that was written anew. Let a daily job keep
+    them where the gateway can't write: verify sessions/ --anchors FILE.
 
     \b
     Examples:
       switchlog verify sessions/17a309d8.jsonl
-      switchlog verify sessions/ --json
+      switchlog verify sessions/17a309d8.jsonl --anchor 5f0c9a52d1e87b364f0c9a52d1e87b36
+      switchlog verify sessions/ --anchors /mnt/audit/anchors.jsonl --json
     """
     from cli.output import FINDING, FINE, write_json
+    from cli.progress import progress
     from cli.render import console
-    from eventlog import read_events
+    from cli.verify_text import fields, gone, lines, summary
+    from eventlog.verify import verify as judge
 
-    damaged = False
-    for log in _files(logs):
-        events = read_events(log)
-        backwards = _backwards(events)
-        damaged = damaged or events.report.damaged
-        if json:
-            write_json(fields(str(log), events, backwards))
-            continue
-        out = console()
-        for line in lines(str(log), events, backwards):
-            out.print(line)
-    return FINDING if damaged else FINE
+    files = list(_files(logs))
+    known = _anchors(anchors, files)
+    out = None if json else console()
+    ends: list[End] = []
+    faulty = 0
+    for log in progress(files, "logs"):
+        used = known.get(Path(log).name) if anchor is None else _given(anchor, files)
+        verdict = judge(log, anchor=used, thorough=deep, protection=config_for(str(log), config).protection)
+        faulty += not verdict.intact
+        if anchors is not None and (end := verdict.end) is not None:
+            ends.append(end)
+        if out is None:
+            write_json(fields(str(log), verdict))
+        elif not verdict.intact or len(files) <= _NAMED:
+            for line in lines(str(log), verdict, _NAMED, brief=verdict.intact and len(files) > 1):
+                out.print(line)
+    lost = sorted(known.keys() - {Path(log).name for log in files})
+    for name in lost:
+        if out is None:
+            write_json({"file": name, "intact": False, "anchor": {"seal": known[name].seal, "found": False}})
+        else:
+            out.print(gone(name, known[name]))
+    noted = None if anchors is None else _note(anchors, ends, known)
+    if out is not None and (len(files) > 1 or anchors is not None):
+        out.print(summary(len(files), faulty, len(lost), noted))
+    return FINDING if faulty or lost else FINE
 
 
 def _files(logs: list[str]) -> "Iterator[str | Path]":
-    from pathlib import Path
-
     from eventlog import UnreadableError, sources
 
     for log in logs:
@@ -66,69 +92,33 @@ def _files(logs: list[str]) -> "Iterator[str | Path]":
             yield log
 
 
-def _backwards(events: "Events") -> int:
-    """How often an event is stamped earlier than the one before it: a clock was set back. No damage."""
-    count, last = 0, None
-    for recorded in events:
-        time = recorded.event.timestamp
-        count += _earlier(time, last)
-        last = time or last
-    return count
+def _given(seal: str, files: "list[str | Path]") -> "Anchor":
+    from eventlog.anchors import SEAL
+    from eventlog.verify import Anchor
+
+    if len(files) != 1:
+        raise typer.BadParameter(f"a seal is that of one log, and {len(files)} are named", param_hint="--anchor")
+    if not SEAL.fullmatch(seal):
+        raise typer.BadParameter(f"{seal!r} is no seal: 32 hex digits, as show --json has them", param_hint="--anchor")
+    return Anchor(seal)
 
 
-def _earlier(time: datetime | None, last: datetime | None) -> bool:
-    return time is not None and last is not None and time < last
+def _anchors(path: Path | None, files: "list[str | Path]") -> "Mapping[str, Anchor]":
+    from eventlog import anchors
+
+    if path is None:
+        return {}
+    folders = {Path(log).parent for log in files}
+    if len(folders) != 1 or "-" in files:
+        raise typer.BadParameter("one anchor file is for the logs of one folder", param_hint="--anchors")
+    return anchors.load(path)
 
 
-def fields(name: str, events: "Events", backwards: int) -> dict[str, object]:
-    """One line of `--json`."""
-    report = events.report
-    return {
-        "file": name,
-        "sessionId": report.session,
-        "intact": not report.damaged,
-        "log": {**report.counts, "unsealed": report.unsealed, "gaps": report.gaps, "bytes": report.size},
-        "lastSeal": report.last_seal,
-        "clockBackwards": backwards,
-        "findings": [
-            {"what": one.what, "line": one.line, "offset": one.offset, "length": one.length, "told": one.told}
-            for one in report.findings
-        ],
-        "findingsLeftOut": report.unnamed,
-    }
+def _note(path: Path, ends: "list[End]", known: "Mapping[str, Anchor]") -> int:
+    from eventlog import UnreadableError, anchors
 
-
-def lines(name: str, events: "Events", backwards: int) -> "Iterator[Text]":
-    """What people see."""
-    from cli.render import counted, labelled, line
-    from cli.safe_text import visible
-
-    report = events.report
-    yield line(f"{visible(name)}: ", _verdict(report))
-    yield labelled("pieces", f"{counted(report.counts) or 'none'} ({report.size:,} bytes)")
-    for one in report.findings[:_NAMED]:
-        yield labelled("finding", f"line {one.line}, byte {one.offset}: {one.what}: {one.told}")
-    more = len(report.findings) + report.unnamed - _NAMED
-    if more > 0:
-        yield labelled("", f"and {more:,} more (--json names a thousand)")
-    if backwards:
-        yield labelled("clock", f"went backwards {backwards} times; the order is that of the file")
-    yield labelled("proves", _proves(report))
-    if report.last_seal is not None:
-        yield labelled("last", report.last_seal)
-
-
-def _verdict(report: "Report") -> tuple[str, str]:
-    if report.damaged:
-        return "DAMAGED", "bold red"
-    if report.last_seal is None:
-        return "nothing to verify: no line here is sealed", "yellow"
-    return "intact", "bold green"
-
-
-def _proves(report: "Report") -> str:
-    if report.last_seal is None:
-        return "nothing; an event without a seal could say anything"
-    rest = "the rest: " if report.damaged else ""
-    bare = f", nor what {report.unsealed} events without a seal say" if report.unsealed else ""
-    return f"{rest}no accident changed a sealed line; not who wrote it, nor that the end is here{bare}"
+    try:
+        return anchors.add(path, ends, known)
+    except OSError as error:
+        why = f"can't be written: {(error.strerror or str(error)).lower()}"
+        raise UnreadableError(path, why, "no new anchor was noted") from error

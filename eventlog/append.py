@@ -20,6 +20,7 @@ from typing import Final, Literal
 
 from eventlog import codec, file, sources
 from eventlog.errors import MisuseError
+from eventlog.protection import OPEN, Protection
 from eventlog.reader import Reader
 from eventlog.report import Report
 from eventlog.scan import OUR_TYPES
@@ -42,11 +43,18 @@ _EDGE: Final = 64
 class Log:
     """One log file of this process: what it says so far, and a way to add to it. Safe to use from several threads."""
 
-    def __init__(self, path: Path, durability: Durability = "disk", base: ModelState = INITIAL) -> None:
+    def __init__(
+        self,
+        path: Path,
+        durability: Durability = "disk",
+        base: ModelState = INITIAL,
+        protection: Protection = OPEN,
+    ) -> None:
         with contextlib.suppress(FileNotFoundError):  # a process whose folder is gone
             path = path.absolute()  # one that goes elsewhere must not begin a second log there
         self.path = path
         self.durability = durability
+        self.protection = protection
         self.state = base
         """The state after the last whole event, an unterminated one included."""
         self._base = base  # what another file tells, which comes before this one
@@ -138,7 +146,7 @@ class Log:
 
     def _begin(self) -> None:
         """Forget what was read: the file will be read from its first byte."""
-        self._reader = Reader(self._name, self._base.position)
+        self._reader = Reader(self._name, self._base.position, self.protection)
         self._now = self._reader
         self._folded = self._base  # after the last line that has its newline
         self._size = 0
@@ -221,7 +229,8 @@ class Log:
         if fd is None:
             raise FileNotFoundError(self.path)
         lead = self._lead(fd, event)  # first of all: it may wait for the host, and what that wrote is our parent
-        record = codec.encode(event, session=self.session, parent_id=self._parent(fd), prev=self._now.report.last_seal)
+        parent, prev = self._parent(fd), self._now.report.last_seal
+        record = codec.encode(event, session=self.session, parent_id=parent, prev=prev, protection=self.protection)
         offset = self._put(fd, lead, record)
         self._acknowledged[event.id] = event
         if len(self._acknowledged) > REMEMBERED:
@@ -286,10 +295,4 @@ class Log:
         raise BlockingIOError(f"{self.path}: its host is still writing its last line")
 
     def _parent(self, fd: int) -> str | None:
-        """The id of the file's last entry, whoever wrote it: a host's tree breaks without it."""
-        for offset, length in reversed(self._now.foreign):
-            fields = codec.decode(file.read_at(fd, offset, length))
-            entry = fields.get("id") if fields is not None and fields.get("type") != "session" else None
-            if isinstance(entry, str):
-                return entry
-        return self._now.last_id
+        return self._now.last_entry(lambda offset, length: file.read_at(fd, offset, length))

@@ -14,6 +14,7 @@ import orjson
 
 from eventlog import redact
 from eventlog.errors import MisuseError
+from eventlog.protection import OPEN, Protection
 from eventlog.seal import seal
 from replay import AttemptFailed, Event, event_from_fields, fields_from_event
 from replay.events import KNOWN_FIELDS, MAX_INTEGER
@@ -31,21 +32,24 @@ PLACE: Final = frozenset({"parentId", "prev", "mac", "seal"})
 _INTEGER_KEY: Final = re.compile(r"\d+")
 
 
-def encode(event: Event, *, session: str, parent_id: str | None, prev: str | None) -> bytes:
-    """The sealed record of ``event``, without a newline.
+def encode(
+    event: Event, *, session: str, parent_id: str | None, prev: str | None, protection: Protection = OPEN
+) -> bytes:
+    """The sealed record of ``event``, without a newline; with a proof, where there is a key.
 
     Error texts lose their secrets and are shortened. Raises MisuseError where a field has no place in the format: a
     value that is no string, integer or null, a name that is taken, or a record of more than 16 KiB; and where what it
     needs is missing, for it would be read back as damage.
     """
     if isinstance(event, AttemptFailed) and event.error is not None:
-        event = replace(event, error=redact.clean(event.error, event.model))
+        event = replace(event, error=redact.clean(event.error, event.model, protection.secrets))
     fields = fields_from_event(replace(event, session=session))
     _check(fields, event.extra)
     ordered: dict[str, object] = {"type": fields.pop("type"), "id": fields.pop("id", None), "parentId": parent_id}
     ordered |= fields
     ordered |= {"v": VERSION, "prev": prev}
-    record = seal(dumps(ordered)[:-1])
+    body = dumps(ordered)[:-1]
+    record = seal(body if protection.keys is None else protection.keys.sign(body))
     if len(record) >= LONGEST:
         longest = max(ordered, key=lambda key: len(str(ordered[key])))
         raise MisuseError(f"an event of {len(record)} bytes is longer than {LONGEST}: shorten its {longest!r}")

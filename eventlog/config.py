@@ -9,6 +9,9 @@ the nearest ``switchlog.toml`` beside or above the sessions. A JSON file is take
     return_to_primary = true
     force = true
     probe_timeout = 60               # seconds
+    redact = ["corp-[0-9a-f]{16}"]   # what error texts lose besides the usual secrets
+    # key_file = "switchlog.keys"    # what is written is signed (see eventlog.keys)
+    # accept_unsealed = true         # with keys: let events count that carry no proof
     [cooldown.rate_limit]
     base = 300                       # seconds
     cap = 3600
@@ -17,6 +20,7 @@ the nearest ``switchlog.toml`` beside or above the sessions. A JSON file is take
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,12 +31,25 @@ from typing import Final, TypeVar
 import orjson
 
 from eventlog.errors import SwitchlogError
+from eventlog.keys import Keys
+from eventlog.protection import OPEN, Protection
 from replay import Chain, Cooldown, Policy
 
 NAME: Final = "switchlog.toml"
 VARIABLE: Final = "SWITCHLOG_CONFIG"
 _KEYS: Final = frozenset(
-    {"chain", "sessions", "return_to_primary", "force", "probe_timeout", "cooldown", "aliases", "key_file"}
+    {
+        "accept_unsealed",
+        "aliases",
+        "chain",
+        "cooldown",
+        "force",
+        "key_file",
+        "probe_timeout",
+        "redact",
+        "return_to_primary",
+        "sessions",
+    }
 )
 
 T = TypeVar("T")
@@ -55,7 +72,7 @@ class Config:
     policy: Policy = field(default_factory=Policy)
     aliases: Mapping[str, str] = field(default_factory=dict)
     sessions: Path | None = None
-    key_file: Path | None = None
+    protection: Protection = OPEN
 
 
 def find(near: Path | None = None, named: Path | None = None) -> Config:
@@ -96,15 +113,45 @@ def _switchlog(path: Path, fields: Mapping[str, object]) -> Config:
         force=_take(fields, "force", bool, True),
         probe_timeout=timedelta(seconds=_seconds(fields.get("probe_timeout", 60), "probe_timeout")),
     )
-    sessions, key_file = _take(fields, "sessions", str, ""), _take(fields, "key_file", str, "")
+    sessions = _take(fields, "sessions", str, "")
     return Config(
         path=path,
         chain=_chain(fields["chain"]) if "chain" in fields else None,
         policy=policy,
         aliases=_aliases(_take(fields, "aliases", dict, {})),
         sessions=path.parent / sessions if sessions else None,
-        key_file=path.parent / key_file if key_file else None,
+        protection=_protection(path.parent, fields),
     )
+
+
+def _protection(folder: Path, fields: Mapping[str, object]) -> Protection:
+    name = _take(fields, "key_file", str, "")
+    return Protection(
+        keys=_keys(folder / name) if name else None,
+        accept_unsealed=_take(fields, "accept_unsealed", bool, False),
+        secrets=tuple(_secret(pattern) for pattern in _take(fields, "redact", list, [])),
+    )
+
+
+def _keys(path: Path) -> Keys:
+    try:
+        return Keys.load(path)
+    except OSError as error:
+        raise ValueError(f"key_file: {path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:
+        raise ValueError(f"key_file: {path}: {error}") from None
+
+
+def _secret(pattern: object) -> re.Pattern[str]:
+    try:
+        if not isinstance(pattern, str):
+            raise ValueError("it is no text")  # noqa: TRY004, TRY301  (one kind for `load`)
+        found = re.compile(pattern)
+        if found.search("") is not None:
+            raise ValueError("it matches everything")  # noqa: TRY301
+    except (ValueError, re.error) as error:
+        raise ValueError(f"redact: {pattern!r} is no pattern: {error}") from None
+    return found
 
 
 def _openclaw(path: Path, fields: object) -> Config:

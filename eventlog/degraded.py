@@ -110,7 +110,7 @@ class Memory:
             except (OSError, SwitchlogError) as error:
                 made = make(self.state) if made is None else made
                 for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
-                    codec.encode(event, session=self.log.session, parent_id=_PLACE, prev=_PLACE)
+                    self._try(event)
                 self._degrade([event for event in made if not self.log.acknowledged(event)], error)
                 return False
             self._backlog.settle()
@@ -125,6 +125,10 @@ class Memory:
         # After a failed sync the line can be in the file although it is not acknowledged: it is folded once.
         waiting = [event for event in self._backlog.events if not self.log.holds(event)]
         return fold(waiting, state) if waiting else state
+
+    def _try(self, event: Event) -> None:
+        rules = self.log.protection
+        codec.encode(event, session=self.log.session, parent_id=_PLACE, prev=_PLACE, protection=rules)
 
     def _degrade(self, events: list[Event], error: Exception) -> None:
         if self.degraded is None:

@@ -53,6 +53,33 @@ def open_append(path: Path, *, create: bool) -> int:
     return _regular(fd, path)
 
 
+def open_new(path: Path, like: int) -> int:
+    """A descriptor of a new file, with the owner and the rights of the open file ``like``; what was there goes."""
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        model, made = os.fstat(like), os.fstat(fd)
+        if (model.st_uid, model.st_gid) != (made.st_uid, made.st_gid):
+            os.fchown(fd, model.st_uid, model.st_gid)
+        os.fchmod(fd, modes.S_IMODE(model.st_mode))
+    except OSError:
+        os.close(fd)
+        path.unlink(missing_ok=True)
+        raise
+    return fd
+
+
+def replace(path: Path, new: Path, keep: Path) -> None:
+    """``new`` takes the place of ``path``, whose file stays under the name ``keep``. At no moment is there none.
+
+    Raises FileExistsError if there is a ``keep`` already; then nothing has happened.
+    """
+    os.link(path, keep, follow_symlinks=False)
+    sync_folder(path.parent)
+    new.replace(path)
+    sync_folder(path.parent)
+
+
 def _make_folder(folder: Path) -> None:
     """Make the folder (0700) and those above it, each one's name durable."""
     if folder.is_dir():

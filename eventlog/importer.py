@@ -18,7 +18,9 @@ from typing import Final
 
 from eventlog import file, logs, sources
 from eventlog.append import Log
+from eventlog.config import find
 from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
+from eventlog.protection import OPEN
 from eventlog.reading import read_events
 from eventlog.sessions import SESSION_ID
 from replay import AttemptFailed, AttemptSucceeded, Event, ModelState, ModelSwitch, fold
@@ -80,6 +82,7 @@ class Importer:
             )
         self.log = logs.read(form or "console", chain([first], blocks), watch)
         """What the log told as a whole."""
+        self._protection = OPEN
         self._source = f"openclaw-{self.log.form}"
         self.held_back = 0
         """Events of a last line without a newline: it may be half a line, and half a model's name."""
@@ -91,6 +94,7 @@ class Importer:
 
     def run(self, into: Path, *, force: bool = False, dry_run: bool = False) -> list[Imported]:
         """Import into the folder's transcripts. Raises BehindError, then nothing was written, and OSError."""
+        self._protection = find(into).protection
         planned = [self._import(into, session, force=force, write=False) for session in self.sessions]
         if dry_run:
             return planned
@@ -142,7 +146,7 @@ class Importer:
 
     def _import(self, into: Path, session: str, *, force: bool, write: bool) -> Imported:
         path, events = into / f"{session}{sources.SUFFIX}", self.sessions[session]
-        log = Log(path, durability="process")
+        log = Log(path, durability="process", protection=self._protection)
         try:
 
             def new(_: ModelState) -> list[Event]:
@@ -169,7 +173,7 @@ class Importer:
         if not file.identify_path(path):
             return
         eldest = min(missing, key=_time)
-        for recorded in read_events(path):
+        for recorded in read_events(path, protection=self._protection):
             found = recorded.event
             if found.extra.get(SOURCE) != self._source and _time(found) > _time(eldest):
                 whose = found.extra.get(SOURCE, "its own")

@@ -55,3 +55,5 @@ class Piece:
     kind: Kind | None
     fields: dict[str, object] | None = None
     seal: str | None = None
+    record: bytes = b""
+    """The sealed record's bytes, from which its proof is told."""

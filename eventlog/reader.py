@@ -10,14 +10,16 @@ chain goes on over it (a crash, healed by the next append), else *corrupt*: so i
 
 import copy
 from collections import ChainMap, Counter, deque
-from collections.abc import MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from typing import Final
 
 from eventlog import codec
+from eventlog.keys import Proof
 from eventlog.lines import Kind, Piece
+from eventlog.protection import OPEN, Protection
 from eventlog.report import MOST_FINDINGS, Report
-from eventlog.scan import Splitter, Text, pieces
-from replay import Recorded, event_from_fields
+from eventlog.scan import Splitter, Stretch, Text, pieces
+from replay import Event, LogRepaired, Recorded, event_from_fields
 from replay.events import EVENT_TYPES
 
 _PARENTS: Final = 64
@@ -38,15 +40,20 @@ _TOLD: Final = {
     Kind.ZEROS: "a run of NUL bytes, as a power cut leaves them",
 }
 
+_NO_PROOF: Final = "does not prove that it was written with one of the keys; not applied"
+
 
 class Reader:
     """Reads one session's log, block after block, from its first byte.
 
     ``name`` is the session's id as the file's name has it (None: there is no name, as with a pipe), ``position`` that
-    of the last event of a file that comes before this one.
+    of the last event of a file that comes before this one, ``protection`` the rules of the log, ``wanted`` seals whose
+    places the report is to tell.
     """
 
-    def __init__(self, name: str | None = None, position: int = 0) -> None:
+    def __init__(
+        self, name: str | None = None, position: int = 0, protection: Protection = OPEN, wanted: Collection[str] = ()
+    ) -> None:
         self.report = Report(session=name)
         self.position = position
         self.last_id: str | None = None
@@ -58,6 +65,8 @@ class Reader:
         self._names = {name} if name is not None else set()
         self._header_read = False
         self._sealed_before = False
+        self._protection = protection
+        self._wanted = frozenset(wanted)
         self._ids: MutableMapping[str | None, int] = {}
         self._splitter = Splitter()
         self._line = 1
@@ -69,7 +78,10 @@ class Reader:
         found: list[Recorded] = []
         self.report.size += len(block)
         for text in self._splitter.feed(block):
-            self._text(text, found)
+            if isinstance(text, Stretch):
+                self._stretch(text)
+            else:
+                self._text(text, found)
         return found
 
     def finish(self) -> list[Recorded]:
@@ -98,6 +110,18 @@ class Reader:
         """Whether an event of this id stands in what was read, its newline included."""
         return event_id in self._ids
 
+    def last_entry(self, read: Callable[[int, int], bytes]) -> str | None:
+        """The id of the file's last entry, whoever wrote it: a host's tree breaks without it.
+
+        ``read`` gives the bytes at an offset, so many.
+        """
+        for offset, length in reversed(self.foreign):
+            fields = codec.decode(read(offset, length))
+            entry = fields.get("id") if fields is not None and fields.get("type") != "session" else None
+            if isinstance(entry, str):
+                return entry
+        return self.last_id
+
     @property
     def open_end(self) -> bool:
         """Whether the last byte is no newline: the next append has to begin with one."""
@@ -110,6 +134,13 @@ class Reader:
             ending = last and piece.offset + piece.length == text.offset + text.length
             self._piece(piece, found, text if ending else None)
         self._line += text.ended
+
+    def _stretch(self, stretch: Stretch) -> None:
+        """What ``_text`` would do with each of its lines, at once."""
+        self.hosted = True
+        self.foreign.extend(stretch.last(_PARENTS))
+        self.report.pieces[Kind.FOREIGN.value] += len(stretch.lines)
+        self._line += len(stretch.lines)
 
     def _first(self, text: Text) -> None:
         fields = codec.decode(text.data) if text.length == len(text.data) else None
@@ -148,18 +179,25 @@ class Reader:
     def _record(self, piece: Piece, found: list[Recorded]) -> Kind:
         """A whole record or bare event, where it stands."""
         fields = piece.fields or {}
+        version = fields.get("v", codec.VERSION)
+        newer = fields.get("type") not in EVENT_TYPES or (isinstance(version, int) and version > codec.VERSION)
+        event = None if newer else event_from_fields(fields, codec.FRAME)
+        if event is None and piece.seal is None:
+            return Kind.FOREIGN  # somebody else's line that shares a name with one of our types
+        proof = self._protection.prove(piece.record) if piece.seal is not None else Proof.NONE
+        if not self._trusts(proof, sealed=piece.seal is not None):
+            return Kind.ALTERED
         if piece.seal is not None:
             session = fields.get("session")
             if not self._belongs(session if isinstance(session, str) else ""):
                 return Kind.MISPLACED
             self._chain(piece, fields.get("prev"))
-            self.report.last_seal = piece.seal
-        version = fields.get("v", codec.VERSION)
-        newer = fields.get("type") not in EVENT_TYPES or (isinstance(version, int) and version > codec.VERSION)
-        event = None if newer else event_from_fields(fields, codec.FRAME)
+            self.report.last_seal, self.report.before_last = piece.seal, self.position
+            if piece.seal in self._wanted:
+                self.report.seals[piece.seal] = self.position
+            self.report.proven += proof is Proof.RIGHT
         if event is None and not newer:
-            # Of our type, without what the type needs: unsealed it is somebody else's line that shares the name.
-            return Kind.CORRUPT if piece.seal is not None else Kind.FOREIGN
+            return Kind.CORRUPT  # sealed and of our type, without what the type needs
         event_id = fields.get("id")
         if isinstance(event_id, str):
             self.last_id = event_id
@@ -172,9 +210,32 @@ class Reader:
         self.position += 1
         if event is None:
             return Kind.NEWER
-        self.report.unsealed += piece.seal is None
+        self._weigh(event, piece, proof)
         found.append(Recorded(event, self.position, piece.offset))
         return Kind.EVENT
+
+    def _trusts(self, proof: Proof, *, sealed: bool) -> bool:
+        """Whether a record counts, in a log with keys. A key that isn't here may be a new one: it counts, and is told.
+
+        Records without proof are older than the keys, if they stand before the first one that has a proof.
+        """
+        if self._protection.keys is None:
+            return True
+        if proof is Proof.NONE and not self._protection.accept_unsealed:
+            return sealed and not self.report.proven
+        return proof is not Proof.WRONG
+
+    def _weigh(self, event: Event, piece: Piece, proof: Proof) -> None:
+        """What the log's report says of an event that counts."""
+        keyed = self._protection.keys is not None
+        if piece.seal is None:
+            self.report.unsealed += 1
+        elif proof is Proof.UNKNOWN or (keyed and proof is Proof.NONE):
+            self.report.unproven += 1
+            if keyed:
+                self._find("unproven", piece.offset, piece.length, "carries no proof of a key that is here; applied")
+        if isinstance(event, LogRepaired) and piece.seal is not None and (not keyed or proof is Proof.RIGHT):
+            self.report.repaired(event)
 
     def _belongs(self, session: str) -> bool:
         first, self._sealed_before = not self._sealed_before, True
@@ -203,7 +264,8 @@ class Reader:
     def _count(self, kind: Kind, piece: Piece, line: int | None = None) -> None:
         self.report.count(kind)
         if kind in _TOLD:
-            self._find(kind.value, piece.offset, piece.length, _TOLD[kind], line)
+            told = _NO_PROOF if kind is Kind.ALTERED and piece.fields is not None else _TOLD[kind]
+            self._find(kind.value, piece.offset, piece.length, told, line)
 
     def _find(self, what: str, offset: int, length: int, told: str, line: int | None = None) -> None:
         self.report.find(what, self._line if line is None else line, offset, length, told)

@@ -6,27 +6,47 @@ be able to tell which model it was.
 """
 
 import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
-PATTERNS: Final = (
-    re.compile(r"(?i)\b(Bearer|Basic)(\s+)([A-Za-z0-9+/=._~-]{8,})"),
-    re.compile(r"\b((?:sk|pk|rk|xai)[-_]|(?:gsk|hf|gh[opsu])_|AKIA|AIza)()([A-Za-z0-9_-]{12,})"),
-    re.compile(
-        r"(?i)(?<![a-z])(api[-_ ]?key|access[-_]?token|token|secret|password|key)"
-        r"([\"']?\s*[=:]\s*[\"']?)([^\s\"'&,;]{6,})"
-    ),
+PATTERNS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {
+        "a key in PEM form": re.compile(
+            r"()()(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z))", re.DOTALL
+        ),
+        "an authorization header": re.compile(r"(?i)\b(Bearer|Basic)([ \t]+)([A-Za-z0-9+/=._~-]{8,})"),
+        "a provider's key": re.compile(
+            r"(?<![A-Za-z0-9])((?:sk|pk|rk|xai)[-_]|(?:pplx|nvapi|glpat|csk|xox[a-z])-|AKIA|ASIA|AIza|ya29\."
+            r"|(?:gsk|hf|fw|r8|tgp_v1|gh[oprsu]|github_pat|npm|dop_v1)_)()([A-Za-z0-9_-]{12,})"
+        ),
+        "a JSON web token": re.compile(r"\b(eyJ)()([A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?)"),
+        "a password in an address": re.compile(
+            r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)([^\s:/@]{0,64}:)([^\s/@]{1,256})(?=@)"
+        ),
+        "a named secret": re.compile(
+            r"(?i)(?<![a-z])((?:x-)?(?:api|goog-api|subscription|shared-?access|access|secret|private|account|auth)?"
+            r"[-_ ]?(?:key|token|secret|password|passwd|pwd|signature|credential|cookie|sig))"
+            r"([\"']?\s*[=:]\s*[\"']?)([^\s\"'&,;]{6,})"
+        ),
+    }
 )
-"""What counts as a secret: what tells its kind, what stands between, and the secret itself, which goes."""
+"""What counts as a secret, by name. The groups of each: what tells its kind, what stands between, and the secret."""
 
 LONGEST: Final = 2_000
 """Characters that are kept of an error text."""
 
+GONE: Final = "[redacted]"
 
-def clean(text: str, model: str = "") -> str:
-    """The text without secrets, at most :data:`LONGEST` characters long; the id of ``model`` is none."""
+
+def clean(text: str, model: str = "", also: Iterable[re.Pattern[str]] = ()) -> str:
+    """The text without secrets, at most :data:`LONGEST` characters long; the id of ``model`` is none.
+
+    ``also``: patterns of one's own, of which the whole match goes.
+    """
     text = text[: LONGEST * 4]  # a secret cut in two by the limit must still be seen whole; a 1 MB text need not be
     ids = _ids(model)
-    for pattern in PATTERNS:
+    for pattern in (*PATTERNS.values(), *also):
         text = _mask(text, pattern, ids)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
@@ -40,9 +60,15 @@ def _ids(model: str) -> re.Pattern[str]:
 
 def _mask(text: str, pattern: re.Pattern[str], ids: re.Pattern[str]) -> str:
     spans = [found.span() for found in ids.finditer(text)]
+    ours = pattern in _OURS
 
     def mask(match: re.Match[str]) -> str:
-        named = any(start <= match.start(3) < end for start, end in spans)
-        return match[0] if named else f"{match[1]}{match[2]}[redacted]"
+        secret = match.start(3) if ours else match.start()
+        if any(start <= secret < end for start, end in spans):
+            return match[0]
+        return f"{match[1]}{match[2]}{GONE}" if ours else GONE
 
     return pattern.sub(mask, text)
+
+
+_OURS: Final = frozenset(PATTERNS.values())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from eventlog.lines import DAMAGE, Kind
+from replay import LogRepaired
 
 MOST_FINDINGS: Final = 1_000
 
@@ -35,6 +36,10 @@ class Report:
     """How many pieces of each class (see :class:`eventlog.lines.Kind`)."""
     unsealed: int = 0
     """Events without a seal: applied, but nothing shows that they are whole."""
+    unproven: int = 0
+    """Events that are sealed and carry no proof, or that of a key which isn't there: applied, and anybody's word."""
+    proven: int = 0
+    """Records whose proof was made with one of our keys."""
     gaps: int = 0
     """Places where a sealed record does not follow on the one before it: something is missing between them."""
     restarts: int = 0
@@ -45,6 +50,14 @@ class Report:
     """Bytes read."""
     last_seal: str | None = None
     """The seal of the last whole record: kept elsewhere, it shows later that the end was cut off."""
+    known: Counter[str] = field(default_factory=Counter)
+    """Damage that the last repair knew of, by kind: it is told, and no news."""
+    repairs: int = 0
+    """Repairs that the log records."""
+    before_last: int = 0
+    """How many events stand before the last sealed record."""
+    seals: dict[str, int] = field(default_factory=dict)
+    """Of the seals that somebody looks for: how many events stand before the record that bears it."""
     findings: list[Finding] = field(default_factory=list)
     unnamed: int = 0
     """Findings beyond the first thousand."""
@@ -58,21 +71,45 @@ class Report:
         else:
             self.unnamed += 1
 
+    def repaired(self, event: LogRepaired) -> None:
+        """A repair stands here: what it found is known, if that is what is found again."""
+        self.repairs += 1
+        counted = {kind: getattr(event, kind) or 0 for kind in self.damage}
+        if counted == self.damage:
+            self.known = Counter(counted)
+
     def add(self, companion: "Report") -> None:
         """Take in the condition of the companion file, which is read behind this one."""
         self.pieces.update(companion.pieces)
         self.unsealed += companion.unsealed
+        self.unproven += companion.unproven
+        self.proven += companion.proven
+        self.repairs += companion.repairs
+        self.known.update(companion.known)
         self.gaps += companion.gaps
         self.size += companion.size
-        self.last_seal = companion.last_seal or self.last_seal
+        if companion.last_seal is not None:
+            self.last_seal, self.before_last = companion.last_seal, companion.before_last
+        self.seals.update(companion.seals)
         for one in companion.findings:
             self.find(one.what, one.line, one.offset, one.length, f"in the companion file: {one.told}")
         self.unnamed += companion.unnamed
 
     @property
+    def damage(self) -> dict[str, int]:
+        """What no crash leaves behind, by kind: altered, corrupt, misplaced, conflict, and gaps."""
+        return {**{kind.value: self.pieces[kind.value] for kind in Kind if kind in DAMAGE}, "gaps": self.gaps}
+
+    @property
     def damaged(self) -> bool:
-        """Whether the log holds what no crash leaves behind: altered, corrupt, misplaced, conflict or a gap."""
-        return self.gaps > 0 or any(self.pieces[kind.value] for kind in DAMAGE)
+        """Whether the log holds damage that no repair knew of."""
+        return any(count != self.known[kind] for kind, count in self.damage.items())
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """All counts, as `--json` has them."""
+        more = {"unsealed": self.unsealed, "unproven": self.unproven, "gaps": self.gaps, "repairs": self.repairs}
+        return {**self.counts, **more, "bytes": self.size}
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -21,7 +21,7 @@ LONGEST: Final = 1 << 20
 
 _HEAD: Final = b'{"type":"'
 _OUR_HEADS: Final = frozenset({b"att", b"mod", b"fai", b"log"})
-_RESERVED: Final = frozenset({"log_repaired", "attempt_started"})
+_RESERVED: Final = frozenset({"attempt_started"})
 OUR_TYPES: Final = EVENT_TYPES | _RESERVED
 _OUR_STARTS: Final = tuple(_HEAD + name.encode() + b'"' for name in sorted(OUR_TYPES))
 _HIDDEN: Final = re.compile(rb"\\u00|" + b"|".join(name.encode() for name in sorted(OUR_TYPES)))
@@ -46,8 +46,37 @@ class Text(NamedTuple):
         return self.data.endswith(b"\n")
 
 
+class Stretch(NamedTuple):
+    """Whole foreign lines, one behind the other, none of them worth a look of its own; without their newlines."""
+
+    offset: int
+    lines: list[bytes]
+
+    @property
+    def length(self) -> int:
+        return sum(map(len, self.lines)) + len(self.lines)
+
+    def last(self, most: int) -> list[tuple[int, int]]:
+        """Offset and length of the last lines, ``most`` of them."""
+        end, found = self.offset + self.length, []
+        for line in reversed(self.lines[-most:]):
+            end -= len(line) + 1
+            found.append((end, len(line) + 1))
+        return found[::-1]
+
+    def texts(self) -> Iterator["Text"]:
+        """The lines, each for itself."""
+        for (offset, length), line in zip(self.last(len(self.lines)), self.lines, strict=True):
+            yield Text(offset, length, line + b"\n")
+
+
 class Splitter:
-    """Cuts a stream of blocks into :class:`Text` s at ``\\n`` and around runs of NULs."""
+    """Cuts a stream of blocks at ``\\n`` and around runs of NULs.
+
+    Most lines of a transcript are the host's. Those that stand together within a block come out as one
+    :class:`Stretch`: they are split, tested and counted, and no object is made of each. The same bytes in smaller blocks
+    come out as more :class:`Text` s, but their :func:`pieces` are the same.
+    """
 
     def __init__(self) -> None:
         self.offset = 0  # of the text that is being gathered
@@ -55,16 +84,26 @@ class Splitter:
         self._length = 0
         self._zeros = False
 
-    def feed(self, block: bytes) -> Iterator[Text]:
-        """The texts that end within ``block``; what is left waits for the next one."""
-        if self._zeros or b"\0" in block:
-            yield from self._feed_with_zeros(block)
-            return
-        lines = block.split(b"\n")
-        last = lines.pop()
-        for line in lines:
-            yield self._end(line + b"\n")
-        self._gather(last)
+    def feed(self, block: bytes) -> Iterator[Text | Stretch]:
+        """What ends within ``block``; what is left waits for the next one."""
+        at = 0
+        while at < len(block):
+            if self._zeros:
+                end = _end_of_zeros(block, at)
+                self._length += end - at
+                if end < len(block):  # the newline behind a run of NULs is the run's
+                    ending = block[end : end + 1] if block[end : end + 1] == b"\n" else b""
+                    yield self._end(ending)
+                    end += len(ending)
+            elif (end := block.find(b"\0", at)) >= 0:
+                yield from self._lines(block[at:end])
+                if self._length:
+                    yield self._end(b"")
+                self._zeros = True
+            else:
+                yield from self._lines(block[at:] if at else block)
+                end = len(block)
+            at = end
 
     def rest(self) -> Text | None:
         """What has no end yet, without taking it: a stream may go on behind it."""
@@ -72,33 +111,26 @@ class Splitter:
             return None
         return Text(self.offset, self._length, b"".join(self._parts), self._zeros)
 
-    def _feed_with_zeros(self, block: bytes) -> Iterator[Text]:
-        at = 0
-        while at < len(block):
-            if self._zeros:
-                end = _end_of_zeros(block, at)
-                self._length += end - at
-                at = end
-                if at < len(block):  # the newline behind a run of NULs is the run's
-                    ending = block[at : at + 1] if block[at : at + 1] == b"\n" else b""
-                    yield self._end(ending)
-                    at += len(ending)
-                continue
-            newline = block.find(b"\n", at)
-            stop = newline + 1 or len(block)
-            zero = block.find(b"\0", at, stop)
-            if zero >= 0:
-                self._gather(block[at:zero])
-                if self._length:
-                    yield self._end(b"")
-                self._zeros = True
-                at = zero
-            elif newline >= 0:
-                yield self._end(block[at:stop])
-                at = stop
-            else:
-                self._gather(block[at:])
-                at = stop
+    def _lines(self, block: bytes) -> Iterator[Text | Stretch]:
+        """Of bytes without a NUL."""
+        *lines, rest = block.split(b"\n")
+        done = 0  # lines that are given out
+        for number, line in enumerate(lines):
+            # The file's first line may be its header, and the block's first one may have begun in an earlier block.
+            alone = not self.offset or self._length or is_candidate(line) or not line or line.isspace()
+            if alone:
+                if done < number:
+                    yield self._stretch(lines[done:number])
+                yield self._end(line + b"\n")
+                done = number + 1
+        if done < len(lines):
+            yield self._stretch(lines[done:])
+        self._gather(rest)
+
+    def _stretch(self, lines: list[bytes]) -> Stretch:
+        stretch = Stretch(self.offset, lines)
+        self.offset += stretch.length
+        return stretch
 
     def _gather(self, part: bytes) -> None:
         if not part:
@@ -126,9 +158,11 @@ def _end_of_zeros(block: bytes, at: int) -> int:
     return found.start() if found is not None else len(block)
 
 
-def pieces(text: Text) -> Iterator[Piece]:
+def pieces(text: Text | Stretch) -> Iterator[Piece]:
     """The pieces of one text, in order; together they are as long as it is."""
-    if text.zeros:
+    if isinstance(text, Stretch):
+        yield from (Piece(offset, length, Kind.FOREIGN) for offset, length in text.last(len(text.lines)))
+    elif text.zeros:
         yield Piece(text.offset, text.length, Kind.ZEROS)
     elif text.length > len(text.data) or text.length > LONGEST:
         yield from _overlong(text)
@@ -181,7 +215,7 @@ def _judge(offset: int, length: int, line: bytes, fields: dict[str, object]) -> 
     if (ours or right) and codec.names_type_twice(line):
         return Piece(offset, length, Kind.FOREIGN)
     if right is not None:
-        return Piece(offset, length, None, codec.flat(fields), right)
+        return Piece(offset, length, None, codec.flat(fields), right, line)
     if (ours and not _FRAME.isdisjoint(fields)) or seal.is_sealed(line):
         return Piece(offset, length, Kind.ALTERED)
     if ours and fields["type"] in EVENT_TYPES:

@@ -12,6 +12,7 @@ _MARK: Final = b',"seal":"'
 _DIGITS: Final = 32
 TAIL: Final = len(_MARK) + _DIGITS + len(b'"}')
 """Bytes from the mark to the end of a sealed line."""
+_BEHIND_MARK: Final = TAIL - len(_MARK)
 
 ENDINGS: Final = re.compile(rb',"seal":"[0-9a-f]{32}"\}')
 """Where a sealed record may end."""
@@ -26,7 +27,9 @@ def seal(body: bytes) -> bytes:
 
 def is_sealed(line: bytes) -> bool:
     """Whether the line ends as a sealed one does; says nothing of whether the seal is right."""
-    return ENDINGS.fullmatch(line, len(line) - TAIL) is not None if len(line) > TAIL else False
+    if line[-TAIL:-_BEHIND_MARK] != _MARK or len(line) == TAIL:  # nearly every line: not worth an expression
+        return False
+    return ENDINGS.fullmatch(line, len(line) - TAIL) is not None
 
 
 def seal_of(line: bytes) -> str | None:

@@ -22,6 +22,7 @@ from eventlog.config import find
 from eventlog.degraded import Memory
 from eventlog.errors import MisuseError, SwitchlogError
 from eventlog.outcomes import Hook, is_response
+from eventlog.protection import Protection
 from eventlog.reading import read_events
 from eventlog.sources import COMPANION
 from replay import (
@@ -32,6 +33,7 @@ from replay import (
     Decision,
     Event,
     FailureCleared,
+    LogRepaired,
     ModelState,
     ModelSwitch,
     Policy,
@@ -65,6 +67,7 @@ class Session:
         durability: Durability = "disk",
         classify: Hook | None = None,
         companion: bool = False,
+        protection: Protection | None = None,
     ) -> Self:
         """The session whose log is ``path``. The file is made with the first event, in a folder of mode 0700.
 
@@ -76,15 +79,21 @@ class Session:
 
         ``companion``: keep the events in a file beside the transcript (``….jsonl.switchlog``), for a host that does not
         bear lines of others in its own. Once there, it is used without asking, and every reader reads the two as one.
+
+        ``protection``: keys that sign what is written, and what error texts lose; left out, the configuration's.
         """
-        if chain is None or policy is None:
+        if chain is None or policy is None or protection is None:
             config = find(Path(path).parent)
-            chain, policy = chain or config.chain, policy or config.policy
-        session = cls(_log(Path(path), durability, companion=companion), chain, policy, classify)
+            chain, policy, protection = chain or config.chain, policy or config.policy, protection or config.protection
+        session = cls(_log(Path(path), durability, protection, companion=companion), chain, policy, classify)
         kind = file.network_file_system(session.path)
         if kind is not None:
             _logger.warning("%s lies on %s, where appends are not atomic: keep logs on a local disk", path, kind)
         session._memory.refresh()
+        if protection.keys is None and session._memory.log.report.unproven:
+            _logger.warning(
+                "%s is written with keys and none is set: who has them will not count what is written", path
+            )
         return session
 
     @property
@@ -223,8 +232,11 @@ class Session:
     def append(self, event: Event) -> bool:
         """Record an event that was made elsewhere; an id and a time are added where it has none.
 
-        A success that changes nothing is not written, as everywhere.
+        A success that changes nothing is not written, as everywhere. A ``log_repaired`` is no one's to make up
+        (MisuseError): repairing the log records it.
         """
+        if isinstance(event, LogRepaired):
+            raise MisuseError("a log_repaired is written by a repair alone: switchlog repair FILE")
         event = replace(event, id=event.id or new_id(), timestamp=event.timestamp or clock.now())
         quiet = isinstance(event, AttemptSucceeded)
         return self._memory.record(lambda state: [event] if not quiet or changes(state, event) else [])
@@ -259,16 +271,16 @@ class Session:
         return chosen
 
 
-def _log(path: Path, durability: Durability, *, companion: bool) -> Log:
+def _log(path: Path, durability: Durability, protection: Protection, *, companion: bool) -> Log:
     """The log of a transcript: the file itself, or its companion, which goes on from what the transcript tells."""
     beside = sources.companion(path)
     if not companion and not beside.exists():
-        return Log(path, durability)
+        return Log(path, durability, protection=protection)
     try:
-        base = fold(one for one in read_events(path, alone=True)) if path.exists() else INITIAL
+        base = fold(one for one in read_events(path, alone=True, protection=protection)) if path.exists() else INITIAL
     except (OSError, SwitchlogError):
         base = INITIAL  # a transcript that can't be read is the host's trouble; what lies beside it still counts
-    return Log(beside, durability, base)
+    return Log(beside, durability, base, protection)
 
 
 def _said(by: str | None, note: str | None) -> dict[str, object]:

@@ -14,6 +14,7 @@ from eventlog.append import Durability
 from eventlog.config import find
 from eventlog.errors import MisuseError
 from eventlog.outcomes import Hook
+from eventlog.protection import Protection
 from eventlog.session import Session
 from eventlog.sources import SUFFIX
 from replay import Chain, Policy
@@ -27,7 +28,7 @@ HELD: Final = 64
 class Sessions:
     """Opens the sessions of a folder: ``Sessions("sessions", chain=…).open("17a309d8")``.
 
-    Chain and policy that are left out come from the ``switchlog.toml`` in or above the folder.
+    Chain, policy and protection that are left out come from the ``switchlog.toml`` in or above the folder.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Sessions:
         policy: Policy | None = None,
         durability: Durability = "disk",
         classify: Hook | None = None,
+        protection: Protection | None = None,
     ) -> None:
         self.folder = Path(folder)
         config = find(self.folder)
@@ -44,6 +46,7 @@ class Sessions:
         self.policy = policy or config.policy
         self.durability: Durability = durability
         self.classify = classify
+        self.protection = protection or config.protection
         self._open: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
         self._held: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
@@ -59,7 +62,9 @@ class Sessions:
         session = self._open.get(session_id)
         if session is None:
             path = self.folder / f"{session_id}{SUFFIX}"
-            fresh = Session.open(path, self.chain, self.policy, self.durability, self.classify)
+            fresh = Session.open(
+                path, self.chain, self.policy, self.durability, self.classify, protection=self.protection
+            )
             with self._lock:  # another thread may have opened it meanwhile
                 session = self._open.setdefault(session_id, fresh)
         self._hold(session_id, session)

@@ -93,7 +93,32 @@ class FailureCleared:
     extra: Mapping[str, object] = field(default_factory=_nothing)
 
 
-Event = AttemptFailed | AttemptSucceeded | ModelSwitch | FailureCleared
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRepaired:
+    """Somebody repaired the log: what damage was left in it, known from then on, and where the file before is kept.
+
+    Tells of the log and not of models: the state stays as it is. The counts are those of all that stands before it.
+    """
+
+    copy: str | None = None
+    """Name of the file that was kept, in the same folder."""
+    zeros: int | None = None
+    """NUL bytes that were taken out; nothing else was."""
+    corrupt: int | None = None
+    altered: int | None = None
+    misplaced: int | None = None
+    conflict: int | None = None
+    gaps: int | None = None
+    by: str | None = None
+    note: str | None = None
+    turn: str | None = None
+    id: str | None = None
+    timestamp: datetime | None = None
+    session: str | None = None
+    extra: Mapping[str, object] = field(default_factory=_nothing)
+
+
+Event = AttemptFailed | AttemptSucceeded | ModelSwitch | FailureCleared | LogRepaired
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +160,25 @@ _FIELDS: Final[Mapping[type[Event], tuple[tuple[str, str, type], ...]]] = {
         ("by", "by", str),
         ("note", "note", str),
     ),
+    LogRepaired: (
+        ("turn", "turn", str),
+        ("copy", "copy", str),
+        ("zeros", "zeros", int),
+        ("corrupt", "corrupt", int),
+        ("altered", "altered", int),
+        ("misplaced", "misplaced", int),
+        ("conflict", "conflict", int),
+        ("gaps", "gaps", int),
+        ("by", "by", str),
+        ("note", "note", str),
+    ),
 }
 _CLASSES: Final[Mapping[str, type[Event]]] = {
     "attempt_failed": AttemptFailed,
     "attempt_succeeded": AttemptSucceeded,
     "model_switch": ModelSwitch,
     "failure_cleared": FailureCleared,
+    "log_repaired": LogRepaired,
 }
 _NAMES: Final[Mapping[type[Event], str]] = {kind: name for name, kind in _CLASSES.items()}
 
@@ -179,6 +217,8 @@ def event_from_fields(fields: Mapping[str, object], without: frozenset[str] = fr
         complete = "model" in values or "provider" in values
     elif kind is ModelSwitch:
         complete = "to" in values
+    elif kind is LogRepaired:
+        complete = True
     else:
         complete = "model" in values
         if kind is AttemptFailed:

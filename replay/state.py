@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from replay.events import AttemptFailed, AttemptSucceeded, Event, FailureCleared, ModelSwitch, Recorded
+from replay.events import AttemptFailed, AttemptSucceeded, Event, FailureCleared, LogRepaired, ModelSwitch, Recorded
 from replay.reasons import PROVIDER_WIDE, UNKNOWN, blames, canonical, provider_of
 
 REST: Final = timedelta(hours=24)
@@ -156,6 +156,8 @@ class _Draft:
                 self._switched(event, position, before)
             case FailureCleared():
                 self._cleared(event)
+            case LogRepaired():
+                pass  # tells of the log, not of models
         self.position = position
 
     def _failed(self, event: AttemptFailed, position: int) -> None:

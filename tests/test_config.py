@@ -19,12 +19,12 @@ def toml(tmp_path: Path) -> Path:
 
 def test_each_setting_is_read(toml: Path) -> None:
     toml.write_text(
-        CHAIN + 'sessions = "logs"\nkey_file = "key"\nreturn_to_primary = false\nforce = false\nprobe_timeout = 5\n'
+        CHAIN + 'sessions = "logs"\nreturn_to_primary = false\nforce = false\nprobe_timeout = 5\n'
         '[cooldown.rate_limit]\nbase = 60\ncap = 120.5\n[aliases]\n"kimi-coding/kimi2.5" = "kimi/kimi2.5"\n'
     )
     config = load(toml)
     assert config.chain == Chain("kimi/kimi2.5", "zhipu/glm-5.1")
-    assert (config.sessions, config.key_file) == (toml.parent / "logs", toml.parent / "key")
+    assert config.sessions == toml.parent / "logs"
     assert config.aliases == {"kimi-coding/kimi2.5": "kimi/kimi2.5"}
     policy = config.policy
     assert (policy.return_to_primary, policy.force, policy.probe_timeout) == (False, False, timedelta(seconds=5))

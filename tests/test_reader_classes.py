@@ -188,7 +188,6 @@ def test_foreign_lines_are_never_judged_and_never_in_the_chain() -> None:
     [
         {"kind": "attempt_failed", "v": 2, "model": "a/1", "reason": "timeout"},
         {"kind": "attempt_failed", "v": 2, "surprise": "no model"},
-        {"kind": "log_repaired", "note": "mended"},
         {"kind": "attempt_started", "model": "a/1"},
         {"kind": "budget_spent", "cents": 7},
     ],

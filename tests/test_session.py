@@ -681,8 +681,8 @@ def test_sessions_remember_one_that_waits_for_the_disk_though_nobody_holds_it(tm
 def test_threads_that_open_one_session_at_once_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions, meeting, real = Sessions(tmp_path, chain=CHAIN), threading.Barrier(2), Session.open
 
-    def opening(*arguments: object) -> Session:
-        session = real(*arguments)  # type: ignore[arg-type]
+    def opening(*arguments: object, **options: object) -> Session:
+        session = real(*arguments, **options)  # type: ignore[arg-type]
         meeting.wait(PATIENCE)
         return session
 

@@ -30,6 +30,8 @@ class Row:
     """Exceptions that came out where none may."""
     foreign: int = 0
     """Complete lines of the host's that were lost or changed."""
+    wrong: int = 0
+    """Any other law that was broken: a false alarm, a state that is not the file's fold, an append refused."""
     peak_mb: float = 0.0
     """The highest memory that a process of this row held, in MB; 0 where nobody looked."""
     seconds: float = 0.0
@@ -40,7 +42,7 @@ class Row:
 
     @property
     def faults(self) -> int:
-        return self.lost + self.accepted + self.silent + self.raised + self.foreign
+        return self.lost + self.accepted + self.silent + self.raised + self.foreign + self.wrong
 
     def note(self, text: str) -> None:
         if len(self.notes) < MOST_NOTES:
@@ -55,6 +57,7 @@ class Row:
         self.silent += other.silent
         self.raised += other.raised
         self.foreign += other.foreign
+        self.wrong += other.wrong
         self.peak_mb = max(self.peak_mb, other.peak_mb)
         self.seconds += other.seconds
         self.skipped = self.skipped or other.skipped

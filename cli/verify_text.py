@@ -1,0 +1,127 @@
+"""What `verify` says of a log, in words and as JSON.
+
+Law: a verdict in, lines out. It never claims more than the evidence: what is proven, and what is not, is said each time.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.text import Text
+
+    from eventlog.verify import Anchor, Verdict
+
+
+def fields(name: str, verdict: "Verdict") -> dict[str, object]:
+    """One line of `--json`."""
+    report, anchor = verdict.report, verdict.anchor
+    return {
+        "file": name,
+        "sessionId": report.session,
+        "intact": verdict.intact,
+        "log": report.figures,
+        "knownDamage": {kind: count for kind, count in report.known.items() if count},
+        "lastSeal": report.last_seal,
+        "keys": None if verdict.protection.keys is None else {"proven": report.proven, "unproven": verdict.unproven},
+        "anchor": None if anchor is None else {"seal": anchor.seal, "found": verdict.anchored is not None},
+        "clockBackwards": verdict.backwards,
+        "findings": [
+            {"what": one.what, "line": one.line, "offset": one.offset, "length": one.length, "told": one.told}
+            for one in (*report.findings, *(verdict.deep or ()))
+        ],
+        "findingsLeftOut": report.unnamed,
+    }
+
+
+def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator[Text]":
+    """What people see: at most ``most`` findings, and only the first line where it is to be ``brief``."""
+    from cli.render import counted, labelled, line
+    from cli.safe_text import visible
+
+    report = verdict.report
+    yield line(f"{visible(name)}: ", _verdict(verdict))
+    if brief:
+        return
+    yield labelled("pieces", f"{counted(report.counts) or 'none'} ({report.size:,} bytes)")
+    findings = [*report.findings, *(verdict.deep or ())]
+    for one in findings[:most]:
+        yield labelled("finding", f"line {one.line}, byte {one.offset}: {one.what}: {one.told}")
+    more = len(findings) + report.unnamed - most
+    if more > 0:
+        yield labelled("", f"and {more:,} more (--json names a thousand)")
+    if known := ", ".join(f"{count:,} {kind}" for kind, count in report.known.items() if count):
+        yield labelled("known", f"{known}: recorded by a repair")
+    if verdict.backwards:
+        yield labelled("clock", f"went backwards {verdict.backwards} times; the order is that of the file")
+    if verdict.anchor_lost is not None:
+        yield labelled("anchor", (verdict.anchor_lost, "bold red"))
+    for proof in _proves(verdict):
+        yield labelled("proves", proof)
+    yield labelled("not", _does_not(verdict))
+    if report.last_seal is not None:
+        yield labelled("last", report.last_seal)
+
+
+def summary(logs: int, faulty: int, lost: int, noted: int | None) -> "Text":
+    """The last line, where there were several logs."""
+    from cli.render import line
+
+    told = f"{logs:,} {'log' if logs == 1 else 'logs'}: {logs - faulty:,} intact"
+    told += f", {faulty:,} with findings" if faulty else ""
+    told += f", {lost:,} gone" if lost else ""
+    return line(told if noted is None else f"{told}; {noted:,} new {'anchor' if noted == 1 else 'anchors'} noted")
+
+
+def gone(name: str, anchor: "Anchor") -> "Text":
+    """A log that has an anchor and is not there any more."""
+    from cli.render import line
+    from cli.safe_text import visible
+
+    told = "GONE: its end was noted" + (f" on {visible(anchor.taken, 30)}" if anchor.taken else "")
+    return line(f"{visible(name)}: ", (told, "bold red"))
+
+
+def _verdict(verdict: "Verdict") -> tuple[str, str]:
+    report = verdict.report
+    if report.damaged:
+        return "DAMAGED", "bold red"
+    if verdict.anchor_lost is not None:
+        return "TAMPERED WITH: it is not what it was", "bold red"
+    if verdict.unproven:
+        return f"UNPROVEN: {verdict.unproven:,} events carry no proof of a key that is here", "bold red"
+    if verdict.deep:
+        return f"{len(verdict.deep):,} findings of the deep look", "bold red"
+    if report.last_seal is None:
+        return "nothing to verify: no line here is sealed", "yellow"
+    if any(report.known.values()):
+        return "nothing new: a repair has recorded its damage", "yellow"
+    return "intact", "bold green"
+
+
+def _proves(verdict: "Verdict") -> "Iterator[str]":
+    report = verdict.report
+    if report.last_seal is None:
+        yield "nothing; an event without a seal could say anything"
+        return
+    rest = "the rest: " if report.damaged else ""
+    yield f"{rest}no accident changed a sealed line, or lost one between two others"
+    keys = verdict.protection.keys
+    if keys is not None and report.proven:
+        yield f"{report.proven:,} records were written by who has a key, and nothing sealed before them changed"
+    if verdict.anchored is not None and verdict.anchor_lost is None:
+        taken = f" (noted {verdict.anchor.taken})" if verdict.anchor is not None and verdict.anchor.taken else ""
+        yield f"up to its anchor{taken}, after {verdict.anchored:,} events, no sealed line changed, came or went"
+
+
+def _does_not(verdict: "Verdict") -> str:
+    report = verdict.report
+    gaps = ["what the host's own lines say"]
+    if verdict.protection.keys is None:
+        gaps.insert(0, "who wrote it (no key is set)")
+    gaps.append(
+        "that its end is here (no anchor)" if verdict.anchor is None else "what came after the anchor and is gone"
+    )
+    if report.unsealed:
+        gaps.append(f"what {report.unsealed:,} events without a seal say")
+    return "; ".join(gaps)
