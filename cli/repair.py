@@ -35,11 +35,16 @@ def repair(
       switchlog repair sessions/17a309d8.jsonl --dry-run
       switchlog repair sessions/17a309d8.jsonl --note "power cut on Tuesday"
     """
-    from cli.output import write_json
+    from cli.output import DAMAGED, tell, write_json
     from cli.render import console
+    from eventlog.repair import BusyError, UnsafeRepairError
 
     for path in _files(log):
-        done = _repaired(path, by, note, dry_run=dry_run)
+        try:
+            done = _repaired(path, by, note, dry_run=dry_run)
+        except (BusyError, UnsafeRepairError) as error:
+            tell(str(error))
+            return DAMAGED
         if json:
             write_json(fields(done))
             continue

@@ -12,8 +12,10 @@ request, unless the caller asked for that.
 from eventlog.attempts import Attempt, Attempts
 from eventlog.config import Config, ConfigError
 from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
+from eventlog.keys import Keys
 from eventlog.lines import Kind
 from eventlog.outcomes import ResponseRefused
+from eventlog.protection import Protection
 from eventlog.reading import Events, read_events
 from eventlog.report import Finding, Report
 from eventlog.session import Session
@@ -30,9 +32,11 @@ __all__ = [
     "Cooldown",
     "Events",
     "Finding",
+    "Keys",
     "Kind",
     "MisuseError",
     "Policy",
+    "Protection",
     "Report",
     "ResponseRefused",
     "Session",

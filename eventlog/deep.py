@@ -16,7 +16,8 @@ from eventlog.report import Finding
 from eventlog.scan import Splitter, Stretch, Text, pieces
 
 ENTRIES: Final = 100_000
-"""So many of the latest entries' ids are kept to look a parent up in; a parent further back is not judged."""
+"""So many of the latest entries' ids are kept to look a parent up in. Where one was let go, or stood in a line that is
+too long to be kept, no parent is judged any more."""
 
 _HEAD: Final = b'{"type":"'
 
@@ -42,6 +43,7 @@ class _Look:
 
     def at(self, text: Text) -> Iterator[Finding]:
         if text.zeros or text.length > len(text.data):  # nothing to parse, or longer than any line that is kept
+            self._dropped = self._dropped or not text.zeros
             self._line += text.ended
             return
         for piece in pieces(text):

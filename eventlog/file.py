@@ -75,8 +75,12 @@ def replace(path: Path, new: Path, keep: Path) -> None:
     Raises FileExistsError if there is a ``keep`` already; then nothing has happened.
     """
     os.link(path, keep, follow_symlinks=False)
-    sync_folder(path.parent)
-    new.replace(path)
+    try:
+        sync_folder(path.parent)
+        new.replace(path)
+    except OSError:
+        keep.unlink()
+        raise
     sync_folder(path.parent)
 
 

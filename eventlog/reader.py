@@ -25,6 +25,9 @@ from replay.events import EVENT_TYPES
 _PARENTS: Final = 64
 """So many of the latest foreign lines are remembered, to find the last one that has an id."""
 
+_LONGEST_PARENT: Final = 64 << 20
+"""Bytes; a longer foreign line is not read for its id. Messages with pictures have megabytes."""
+
 _ENTRIES: Final = frozenset({Kind.FOREIGN, Kind.UNTERMINATED, Kind.CORRUPT, Kind.ALTERED, Kind.MISPLACED})
 """Classes whose lines a host may take for entries of its conversation."""
 
@@ -116,6 +119,8 @@ class Reader:
         ``read`` gives the bytes at an offset, so many.
         """
         for offset, length in reversed(self.foreign):
+            if length > _LONGEST_PARENT:
+                continue
             fields = codec.decode(read(offset, length))
             entry = fields.get("id") if fields is not None and fields.get("type") != "session" else None
             if isinstance(entry, str):
