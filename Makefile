@@ -8,7 +8,7 @@ NEEDED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	$$p -c '$(NEEDED)' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check test-all wheel bench picture clean
+.PHONY: demo test check test-all torture torture-docs wheel bench picture clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.package
@@ -22,9 +22,19 @@ check: $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Everything, the heavy tests too, with the branch coverage of the two rooms that people trust.
+# Everything, the heavy tests too, with the branch coverage of the two rooms that people trust. The heavy ones run apart:
+# tracing would double their time and shows nothing that the others don't.
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -q -n auto -m "not slow" --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -q -n auto -m slow
+
+# Minutes of crashes, kills, flipped bits and hostile input, as a table; TORTURE=long takes an hour.
+torture: $(VENV)/.test
+	@cd tests && ../$(BIN)/python -m torture
+
+# The same, and its figures into the page of the guarantees.
+torture-docs: $(VENV)/.test
+	@cd tests && ../$(BIN)/python -m torture --write ../docs/guarantees.md
 
 # The built wheel, and not this tree, in an empty environment.
 wheel: $(VENV)/.test

@@ -3,15 +3,13 @@
 Law: registers the commands and nothing else. Each is a module of its own, which imports what it needs when it runs.
 """
 
-import sys
-
 import typer
 
 from cli.append import append
 from cli.demo import demo
 from cli.import_ import import_log
 from cli.next import next_model
-from cli.output import INTERRUPTED, command
+from cli.output import command, run
 from cli.pin import clear, pin, unpin
 from cli.repair import repair
 from cli.replay import replay
@@ -51,10 +49,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """The entry point."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    run(app)
 
 
 if __name__ == "__main__":

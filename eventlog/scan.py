@@ -74,8 +74,8 @@ class Splitter:
     """Cuts a stream of blocks at ``\\n`` and around runs of NULs.
 
     Most lines of a transcript are the host's. Those that stand together within a block come out as one
-    :class:`Stretch`: they are split, tested and counted, and no object is made of each. The same bytes in smaller blocks
-    come out as more :class:`Text` s, but their :func:`pieces` are the same.
+    :class:`Stretch`: they are split, tested and counted, and no object is made of each. The same bytes in smaller
+    blocks come out as more :class:`Text` s, but their :func:`pieces` are the same.
     """
 
     def __init__(self) -> None:

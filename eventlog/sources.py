@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -98,21 +99,30 @@ def blocks(path: Path | None) -> Iterator[bytes]:
 
 def transcripts(folder: Path) -> Iterator[Path]:
     """The live transcripts of a folder: its ``*.jsonl`` files, not its archives."""
+    return (Path(entry.path) for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> "Iterator[os.DirEntry[str]]":
+    """Of a hundred thousand sessions: a Path for each would cost more than looking at them."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
-                yield Path(entry.path)
+                yield entry
 
 
 def _newest(folder: Path) -> Path:
-    newest = max(transcripts(folder), key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    newest: tuple[int, str] | None = None
+    for entry in _entries(folder):
+        with suppress(FileNotFoundError):  # removed since the folder was read
+            age = entry.stat(follow_symlinks=False).st_mtime_ns, entry.name
+            newest = age if newest is None else max(newest, age)
     if newest is None:
         raise UnreadableError(folder, f"no transcript (*{SUFFIX}) in this folder")
-    return newest
+    return folder / newest[1]
 
 
 def _by_prefix(folder: Path, prefix: str) -> Path:
-    found = sorted(path for path in transcripts(folder) if path.name.startswith(prefix))
+    found = sorted(Path(entry.path) for entry in _entries(folder) if entry.name.startswith(prefix))
     if not found:
         raise UnreadableError(prefix, "there is no such file, and no session of this folder begins so")
     if len(found) > 1:

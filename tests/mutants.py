@@ -1,11 +1,12 @@
-"""Mutants: copies of ``replay`` with one deliberate break, and the laws tried on them.
+"""Mutants: copies of ``replay`` or ``eventlog`` with one deliberate break, and the laws tried on them.
 
 A law that no broken code can fail says nothing. So each has at least one mutant that it must catch, and a control, a
 copy that is not broken, that it must let pass. A mutant is one exact replacement in a module's source; where the old
 text isn't there exactly once, the mutant is stale and says so.
 
 The laws run in a process of their own, forked from a server that has pytest and hypothesis loaded, for loading them
-takes longer than most laws. This module never imports ``replay``: the process must find the copy.
+takes longer than most laws. This module never imports what it breaks: the process must find the copy, and so must the
+processes that a test starts.
 """
 
 import importlib.util
@@ -28,12 +29,13 @@ _processes.set_forkserver_preload(["pytest", "hypothesis.strategies"])
 
 @dataclass(frozen=True)
 class Mutant:
-    """In ``module`` of ``replay``, ``old`` (once there) becomes ``new``."""
+    """In ``module`` of ``room``, ``old`` (once there) becomes ``new``."""
 
     name: str
     module: str
     old: str
     new: str
+    room: str = "replay"
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class StaleMutantError(Exception):
 
 
 def plant(mutant: Mutant, folder: Path) -> Path:
-    """A copy of ``replay`` in ``folder``, broken as the mutant says; its ``__init__.py``."""
-    spec = importlib.util.find_spec("replay")
+    """A copy of the mutant's room in ``folder``, broken as it says; its ``__init__.py``."""
+    spec = importlib.util.find_spec(mutant.room)
     assert spec is not None
     assert spec.origin is not None
-    copy = folder / "replay"
+    copy = folder / mutant.room
     shutil.copytree(Path(spec.origin).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     module = copy / f"{mutant.module}.py"
     text = module.read_text(encoding="utf-8")
@@ -68,7 +70,7 @@ def try_laws(mutant: Mutant, folder: Path, *laws: str, profile: str = "mutant") 
     """Run ``laws`` (``file.py::test``) on the mutant."""
     planted = plant(mutant, folder)
     ours, theirs = _processes.Pipe(duplex=False)
-    child = _processes.Process(target=_run, args=(folder, laws, profile, theirs))
+    child = _processes.Process(target=_run, args=(folder, mutant.room, laws, profile, theirs))
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("COVERAGE_", "COV_", "PYTEST_")):  # no part of what is measured or set up here
@@ -101,16 +103,16 @@ class _Witness:
             self.raised.add(call.excinfo.typename)
 
 
-def _run(folder: Path, laws: tuple[str, ...], profile: str, channel: Connection) -> None:
+def _run(folder: Path, room: str, laws: tuple[str, ...], profile: str, channel: Connection) -> None:
     """In the process of its own: run the laws on the copy in ``folder`` and tell how it went."""
     with (folder / "output.txt").open("w", encoding="utf-8") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     os.chdir(folder)
-    os.environ |= {"HYPOTHESIS_PROFILE": profile, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.environ |= {"HYPOTHESIS_PROFILE": profile, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(folder)}
     sys.path[:0] = [str(folder), str(TESTS)]
     arguments = ["-x", "-q", "-p", "no:cacheprovider", "--tb=short", "--assert=plain"]
     arguments += ["-c", str(TESTS.parent / "pyproject.toml"), *(str(TESTS / law) for law in laws)]
     witness = _Witness()
     exit_code = pytest.main(arguments, plugins=[witness])
-    channel.send((int(exit_code), frozenset(witness.raised), sys.modules["replay"].__file__))
+    channel.send((int(exit_code), frozenset(witness.raised), sys.modules[room].__file__))

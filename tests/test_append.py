@@ -396,6 +396,33 @@ def test_after_a_short_write_the_whole_line_is_written_again(
     assert fold(read_events(path)) == log.state
 
 
+@pytest.mark.parametrize("most", [1, 10, 200, -60, -2, -1])
+def test_what_a_host_writes_behind_a_short_write_costs_us_nothing(
+    log: Log, path: Path, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the line alone would be no line of ours any more."""
+    add(log, failure("0"))
+    real, calls = file.write, 0
+
+    def write(fd: int, data: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            return real(fd, data)
+        taken = real(fd, data[:most])
+        with path.open("ab") as host:
+            host.write(message("c0ffee01"))
+        return taken
+
+    monkeypatch.setattr(file, "write", write)
+    add(log, failure("1"))
+    add(log, failure("2"))
+    found = read_events(path)
+    assert [one.event.id for one in found] == ["0", "1", "2"]
+    assert message("c0ffee01") in path.read_bytes()
+    assert not found.report.pieces["conflict"]
+
+
 def test_after_a_short_first_write_there_is_still_one_header(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Session.open(path) as session:
         write_at_most(monkeypatch, 50)

@@ -52,7 +52,7 @@ def test_its_commands_print_what_stands_beneath_them() -> None:
 
 def test_every_command_it_names_exists() -> None:
     named = set(re.findall(r"\bswitchlog ([a-z]+)\b", "\n".join(blocks("console"))))
-    assert named == {"show", "next", "replay", "pin", "clear", "verify", "import"}
+    assert named == {"show", "next", "replay", "pin", "clear", "verify", "repair", "import"}
     listed = switchlog("--help").stdout
     assert all(re.search(rf"^  {name} ", listed, re.MULTILINE) for name in named)
 

@@ -132,6 +132,9 @@ def test_a_repair_that_somebody_else_wrote_makes_nothing_known(path: Path) -> No
         found, report = read(draft.data)
         assert isinstance(found[-1].event, LogRepaired)
         assert report.damaged
+        draft.lines.append(draft.failed().replace(b"rate_limit", b"RATE_LIMIT"))  # what it may have been meant to hide
+        assert read(draft.data)[1].damage["altered"] == 2
+        assert read(draft.data)[1].damaged
 
 
 def test_with_keys_only_a_signed_repair_counts_and_without_them_none_is_made(path: Path) -> None:
@@ -179,39 +182,38 @@ def test_a_host_that_writes_meanwhile_loses_nothing(path: Path, monkeypatch: pyt
     """Before the new file takes its place: begin again. At the very moment: carried over. Without an end: refused."""
     put(path, damaged())
     late = [message("c0ffee91"), message("c0ffee92")]
-    host = path.open("ab", buffering=0)
     sync, replace = file.sync, file.replace
+
+    def host(line: bytes) -> None:
+        stream.write(line)
 
     def sync_while_the_host_writes(fd: int) -> None:
         sync(fd)
         if len(late) == 2:
-            host.write(b"\n" + late.pop(0))
+            host(b"\n" + late.pop(0))
 
     def replace_while_the_host_writes(old: Path, new: Path, keep: Path) -> None:
-        host.write(late.pop())
+        host(late.pop())
         replace(old, new, keep)
 
-    monkeypatch.setattr(file, "sync", sync_while_the_host_writes)
-    monkeypatch.setattr(file, "replace", replace_while_the_host_writes)
-    done = repair(path)
-    assert done.copy is not None
+    def sync_while_the_host_never_stops(fd: int) -> None:
+        sync(fd)
+        host(message("c0ffee93"))
+
+    with path.open("ab", buffering=0) as stream:
+        monkeypatch.setattr(file, "sync", sync_while_the_host_writes)
+        monkeypatch.setattr(file, "replace", replace_while_the_host_writes)
+        assert repair(path).copy is not None
     lines = path.read_bytes().splitlines(keepends=True)
     assert lines[-1] == message("c0ffee92")
     assert message("c0ffee91") in lines
     assert not read(path.read_bytes())[1].damaged
     monkeypatch.setattr(file, "replace", replace)
     put(path, damaged())
-    host.close()
-    host = path.open("ab", buffering=0)
-
-    def sync_while_the_host_never_stops(fd: int) -> None:
-        sync(fd)
-        host.write(message("c0ffee93"))
-
-    monkeypatch.setattr(file, "sync", sync_while_the_host_never_stops)
-    with pytest.raises(BusyError, match="stop the gateway"):
-        repair(path)
-    host.close()
+    with path.open("ab", buffering=0) as stream:
+        monkeypatch.setattr(file, "sync", sync_while_the_host_never_stops)
+        with pytest.raises(BusyError, match="stop the gateway"):
+            repair(path)
     assert path.read_bytes().startswith(damaged())
 
 

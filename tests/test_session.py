@@ -884,6 +884,16 @@ def test_a_failed_sync_is_not_acknowledged(session: Session, disk: Disk) -> None
     assert agrees(session)
 
 
+def test_what_reached_the_file_in_spite_of_a_failed_sync_counts_once(session: Session, disk: Disk) -> None:
+    """It waits, and it stands in the file: what the session knows is what the file tells, position and all."""
+    session.call(answered)
+    disk.sync_refuses = errno.EIO
+    assert not session.failed(KIMI, reason="rate_limit")
+    assert session.degraded is not None
+    assert f"attempt_failed {KIMI}" in told(session.path)
+    assert agrees(session)
+
+
 def test_events_wait_in_order_behind_those_already_waiting(session: Session, disk: Disk) -> None:
     """A disk that takes two events and is full again: these two are not written twice, the third still waits."""
     disk.fill()

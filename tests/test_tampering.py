@@ -12,13 +12,14 @@ from typing import Final
 
 import pytest
 from commands import ROOT
-from logs import SEAL_BYTES, seal_of, sealed
+from logs import SEAL_BYTES, Draft, seal_of, sealed
 from typer.testing import CliRunner
 
 from cli.app import app
 from eventlog import Session
 from eventlog.keys import Keys
 from eventlog.protection import Protection
+from eventlog.reader import Reader
 
 NAME: Final = "17a309d8"
 SECRET: Final = "k1 " + "5f" * 32
@@ -157,3 +158,17 @@ def test_every_tampering_changes_the_file(tmp_path: Path) -> None:
     changed = [tuple(tamper(own, other)) for tamper in TAMPERING.values()]
     assert tuple(own) not in changed
     assert len(set(changed)) == len(TAMPERING) == len(SEEN)
+
+
+def test_an_unsigned_repair_makes_nothing_known_where_a_key_is_set() -> None:
+    """Also where events count that carry no proof."""
+    draft = Draft()
+    draft.failed("kimi/1")
+    draft.lines[-1] = draft.lines[-1].replace(b"rate_limit", b"RATE_LIMIT")
+    draft.prev = None
+    draft.record("log_repaired", altered=1, gaps=0)
+    for keys, damaged in ((None, False), (Keys({"k1": bytes(32)}), True)):
+        reader = Reader(NAME, protection=Protection(keys=keys, accept_unsealed=True))
+        reader.feed(draft.data)
+        assert reader.report.pieces["event"] == 1
+        assert reader.report.damaged is damaged
