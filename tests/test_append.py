@@ -416,6 +416,7 @@ def test_what_a_host_writes_behind_a_short_write_costs_us_nothing(
 
     monkeypatch.setattr(file, "write", write)
     add(log, failure("1"))
+    assert [one.event.id for one in read_events(path)] == ["0", "1"]
     add(log, failure("2"))
     found = read_events(path)
     assert [one.event.id for one in found] == ["0", "1", "2"]
