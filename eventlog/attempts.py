@@ -202,7 +202,10 @@ class Attempts:
     def _exhausted(self) -> AllModelsFailed:
         policy = replace(self._policy, force=False)
         self._memory.refresh()
-        cooling = decide(self._memory.state, self._chain, clock.now(), policy)
+        state, now = self._memory.state, clock.now()
+        cooling = decide(
+            state, self._chain, now, policy, elsewhere=self._memory.elsewhere(state, self._chain, now, policy)
+        )
         known = {one.model: one for one in cooling.skipped}
         models = dict.fromkeys((*self._tried, *known, *self._chain))
         skipped = tuple(known.get(model) or Skipped(model, self._why(model)) for model in models)

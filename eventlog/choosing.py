@@ -17,7 +17,8 @@ def glance(memory: Memory, chain: Chain, policy: Policy, exclude: AbstractSet[st
     state = memory.glance()
     if state is None:
         return None
-    decision = decide(state, chain, clock.now(), policy, exclude)
+    now = clock.now()
+    decision = decide(state, chain, now, policy, exclude, memory.elsewhere(state, chain, now, policy))
     return (decision, state.position) if decision.cause == "keep" else None
 
 
@@ -31,11 +32,12 @@ def choose(
     event_id, now = new_id(), clock.now()
     with memory.log.mutex():  # what another thread records meanwhile, this attempt does not know
         memory.refresh()
-        decision = decide(memory.state, chain, now, policy, exclude)
+        elsewhere = memory.elsewhere(memory.state, chain, now, policy)
+        decision = decide(memory.state, chain, now, policy, exclude, elsewhere)
 
         def switch(state: ModelState) -> list[Event]:
             nonlocal decision  # under the file's lock, with what others have written meanwhile
-            decision = decide(state, chain, now, policy, exclude)
+            decision = decide(state, chain, now, policy, exclude, elsewhere)
             if decision.model is None or decision.cause == "keep":
                 return []
             to, cause = decision.model, decision.cause

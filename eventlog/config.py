@@ -9,6 +9,7 @@ the nearest ``switchlog.toml`` beside or above the sessions. A JSON file is take
     return_to_primary = true
     force = true
     probe_timeout = 60               # seconds
+    share_failures = true            # what fails now in one session is not tried first by a new one
     redact = ["corp-[0-9a-f]{16}"]   # what error texts lose besides the usual secrets
     # key_file = "switchlog.keys"    # what is written is signed (see eventlog.keys)
     # accept_unsealed = true         # with keys: let events count that carry no proof
@@ -49,6 +50,7 @@ _KEYS: Final = frozenset(
         "redact",
         "return_to_primary",
         "sessions",
+        "share_failures",
     }
 )
 
@@ -73,6 +75,7 @@ class Config:
     aliases: Mapping[str, str] = field(default_factory=dict)
     sessions: Path | None = None
     protection: Protection = OPEN
+    share_failures: bool = True
 
 
 def find(near: Path | None = None, named: Path | None = None) -> Config:
@@ -85,9 +88,16 @@ def find(near: Path | None = None, named: Path | None = None) -> Config:
         return load(chosen)
     folder = (near or Path()).absolute()
     for place in (folder, *folder.parents):
-        if (place / NAME).is_file():
+        if _is_file(place / NAME):
             return load(place / NAME)
     return Config()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be looked into has no configuration for us
+        return False
 
 
 def load(path: Path) -> Config:
@@ -121,6 +131,7 @@ def _switchlog(path: Path, fields: Mapping[str, object]) -> Config:
         aliases=_aliases(_take(fields, "aliases", dict, {})),
         sessions=path.parent / sessions if sessions else None,
         protection=_protection(path.parent, fields),
+        share_failures=_take(fields, "share_failures", bool, True),
     )
 
 

@@ -8,12 +8,15 @@ called acknowledged. Errors of the system end here; only a caller's own mistake 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Final
 
 from eventlog import codec
 from eventlog.append import Log
 from eventlog.errors import MisuseError, SwitchlogError
-from replay import Event, ModelState, fold
+from eventlog.neighbours import Neighbours
+from replay import NOWHERE, AttemptFailed, Chain, Elsewhere, Event, ModelState, Policy, fold
+from replay.reasons import blames
 
 _logger: Final = logging.getLogger("switchlog")
 
@@ -56,8 +59,9 @@ class Backlog:
 class Memory:
     """A log and what waits for it. Safe to use from several threads."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, neighbours: Neighbours | None = None) -> None:
         self.log = log
+        self.neighbours = neighbours
         self._backlog = Backlog()
 
     @property
@@ -91,11 +95,14 @@ class Memory:
     def record(self, make: Callable[[ModelState], list[Event]]) -> bool:
         """Append what ``make`` makes of the state, behind what still waits; True once it is acknowledged."""
         made: list[Event] | None = None
+        first = True
         waiting = self._backlog.events
 
         def events(state: ModelState) -> Iterable[Event]:
             nonlocal made
+            nonlocal first
             known = self._state(state)
+            first = not known.tried
             while waiting:
                 yield waiting[0]
                 waiting.popleft()  # the log asks for more: that one is acknowledged
@@ -114,7 +121,16 @@ class Memory:
                 self._degrade([event for event in made if not self.log.acknowledged(event)], error)
                 return False
             self._backlog.settle()
-            return True
+        if self.neighbours is not None and any(_blames(event) for event in made or ()):
+            self.neighbours.failed(self.log.path, first=first)
+        return True
+
+    def elsewhere(self, state: ModelState, chain: Chain, now: datetime, policy: Policy) -> Elsewhere:
+        """What other sessions' logs say of the models that this one knows nothing of."""
+        if self.neighbours is None or state.last_good == state.current == chain.models[0]:
+            return NOWHERE  # on its primary, by its own experience: nothing could change that
+        own, patient = self.log.path.name, state.current is not None
+        return self.neighbours.elsewhere(own, chain.models, now, policy, patient=patient)
 
     def flush(self) -> None:
         """Try once more to write what waits."""
@@ -134,3 +150,7 @@ class Memory:
         if self.degraded is None:
             _logger.warning("%s can't be kept on disk, going on in memory: %s", self.log.path, error)
         self._backlog.hold(events, str(error))
+
+
+def _blames(event: Event) -> bool:
+    return isinstance(event, AttemptFailed) and blames(event.reason)

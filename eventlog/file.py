@@ -140,6 +140,14 @@ def identify_path(path: Path) -> Identity | None:
     return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something of this name, as far as we may look."""
+    try:
+        return os.path.lexists(path)
+    except (OSError, ValueError):
+        return False
+
+
 def read_at(fd: int, offset: int, size: int) -> bytes:
     """At most ``size`` bytes from ``offset``; fewer only at the end of the file."""
     parts = []

@@ -24,6 +24,7 @@ _OUR_HEADS: Final = frozenset({b"att", b"mod", b"fai", b"log"})
 _RESERVED: Final = frozenset({"attempt_started"})
 OUR_TYPES: Final = EVENT_TYPES | _RESERVED
 _OUR_STARTS: Final = tuple(_HEAD + name.encode() + b'"' for name in sorted(OUR_TYPES))
+_LONGEST_START: Final = max(map(len, _OUR_STARTS))
 _HIDDEN: Final = re.compile(rb"\\u00|" + b"|".join(name.encode() for name in sorted(OUR_TYPES)))
 _ZEROS: Final = bytes(4096)
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
@@ -115,10 +116,11 @@ class Splitter:
         """Of bytes without a NUL."""
         *lines, rest = block.split(b"\n")
         done = 0  # lines that are given out
-        for number, line in enumerate(lines):
-            # The file's first line may be its header, and the block's first one may have begun in an earlier block.
-            alone = not self.offset or self._length or is_candidate(line) or not line or line.isspace()
-            if alone:
+        if lines and (self._length or not self.offset):  # begun in an earlier block, or the file's header
+            yield self._end(lines[0] + b"\n")
+            done = 1
+        for number, line in enumerate(lines[done:], done):
+            if is_candidate(line) or not line or line.isspace():
                 if done < number:
                     yield self._stretch(lines[done:number])
                 yield self._end(line + b"\n")
@@ -178,13 +180,18 @@ def is_candidate(line: bytes) -> bool:
             return True
         if letters.isalpha() and len(letters) == 3:
             return False
-    return begins_like_ours(line) or _HIDDEN.search(line) is not None or seal.is_sealed(line)
+    if begins_like_ours(line) or seal.is_sealed(line):
+        return True
+    # Each of our names has a "_": to look for that alone is ten times as quick, and mostly enough.
+    return (b"_" in line or b"\\" in line) and _HIDDEN.search(line) is not None
 
 
 def begins_like_ours(line: bytes) -> bool:
     """Whether the line is the beginning of a record of ours, or a part of such a beginning."""
     if not line.startswith(b'{"'):  # most pieces of a binary: not worth six comparisons
         return False
+    if len(line) >= _LONGEST_START:
+        return line.startswith(_OUR_STARTS)
     return line.startswith(_OUR_STARTS) or any(start.startswith(line) for start in _OUR_STARTS)
 
 

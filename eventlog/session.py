@@ -21,6 +21,7 @@ from eventlog.choosing import answered, new_id
 from eventlog.config import find
 from eventlog.degraded import Memory
 from eventlog.errors import MisuseError, SwitchlogError
+from eventlog.neighbours import Neighbours
 from eventlog.outcomes import Hook, is_response
 from eventlog.protection import Protection
 from eventlog.reading import read_events
@@ -51,11 +52,18 @@ T = TypeVar("T")
 class Session:
     """One session's memory of what works. Made by :meth:`open`; safe to use from several threads and processes."""
 
-    def __init__(self, log: Log, chain: Chain | None, policy: Policy, classify: Hook | None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        chain: Chain | None,
+        policy: Policy,
+        classify: Hook | None,
+        neighbours: Neighbours | None = None,
+    ) -> None:
         self.chain = chain
         self.policy = policy
         self.classify = classify
-        self._memory = Memory(log)
+        self._memory = Memory(log, neighbours)
         weakref.finalize(self, log.close)  # a session that nobody holds any more must not keep its file open
 
     @classmethod
@@ -68,6 +76,7 @@ class Session:
         classify: Hook | None = None,
         companion: bool = False,
         protection: Protection | None = None,
+        neighbours: Neighbours | None = None,
     ) -> Self:
         """The session whose log is ``path``. The file is made with the first event, in a folder of mode 0700.
 
@@ -81,11 +90,14 @@ class Session:
         bear lines of others in its own. Once there, it is used without asking, and every reader reads the two as one.
 
         ``protection``: keys that sign what is written, and what error texts lose; left out, the configuration's.
+        ``neighbours``: the other sessions of a folder, see :class:`eventlog.Sessions`.
         """
         if chain is None or policy is None or protection is None:
             config = find(Path(path).parent)
             chain, policy, protection = chain or config.chain, policy or config.policy, protection or config.protection
-        session = cls(_log(Path(path), durability, protection, companion=companion), chain, policy, classify)
+        session = cls(
+            _log(Path(path), durability, protection, companion=companion), chain, policy, classify, neighbours
+        )
         kind = file.network_file_system(session.path)
         if kind is not None:
             _logger.warning("%s lies on %s, where appends are not atomic: keep logs on a local disk", path, kind)
@@ -121,7 +133,8 @@ class Session:
         self, now: datetime | None = None, *, exclude: AbstractSet[str] = frozenset(), chain: Chain | None = None
     ) -> Decision:
         """Which model to ask at ``now`` (aware; the present if left out) and why not the others. Records nothing."""
-        return decide(self.state, self._chain(chain), now or clock.now(), self.policy, exclude)
+        state, chain, now = self.state, self._chain(chain), now or clock.now()
+        return decide(state, chain, now, self.policy, exclude, self._memory.elsewhere(state, chain, now, self.policy))
 
     def call(self, request: Callable[[str], T], *, turn: str | None = None, chain: Chain | None = None) -> T:
         """Ask the models in the order of the decision, until ``request(model)`` returns; what it returned.
@@ -274,10 +287,10 @@ class Session:
 def _log(path: Path, durability: Durability, protection: Protection, *, companion: bool) -> Log:
     """The log of a transcript: the file itself, or its companion, which goes on from what the transcript tells."""
     beside = sources.companion(path)
-    if not companion and not beside.exists():
+    if not companion and not file.exists(beside):
         return Log(path, durability, protection=protection)
     try:
-        base = fold(one for one in read_events(path, alone=True, protection=protection)) if path.exists() else INITIAL
+        base = fold(one for one in read_events(path, alone=True, protection=protection)) if file.exists(path) else INITIAL
     except (OSError, SwitchlogError):
         base = INITIAL  # a transcript that can't be read is the host's trouble; what lies beside it still counts
     return Log(beside, durability, base, protection)

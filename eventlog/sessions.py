@@ -13,6 +13,7 @@ from typing import Final
 from eventlog.append import Durability
 from eventlog.config import find
 from eventlog.errors import MisuseError
+from eventlog.neighbours import Neighbours
 from eventlog.outcomes import Hook
 from eventlog.protection import Protection
 from eventlog.session import Session
@@ -29,6 +30,9 @@ class Sessions:
     """Opens the sessions of a folder: ``Sessions("sessions", chain=…).open("17a309d8")``.
 
     Chain, policy and protection that are left out come from the ``switchlog.toml`` in or above the folder.
+
+    ``share_failures`` (on, if the configuration doesn't say otherwise): a model that fails now in one session is left
+    alone by those that have no experience with it of their own, also in other processes.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Sessions:
         durability: Durability = "disk",
         classify: Hook | None = None,
         protection: Protection | None = None,
+        share_failures: bool | None = None,
     ) -> None:
         self.folder = Path(folder)
         config = find(self.folder)
@@ -47,6 +52,8 @@ class Sessions:
         self.durability: Durability = durability
         self.classify = classify
         self.protection = protection or config.protection
+        shared = config.share_failures if share_failures is None else share_failures
+        self.neighbours = Neighbours(self.folder, self.protection) if shared else None
         self._open: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
         self._held: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
@@ -63,7 +70,13 @@ class Sessions:
         if session is None:
             path = self.folder / f"{session_id}{SUFFIX}"
             fresh = Session.open(
-                path, self.chain, self.policy, self.durability, self.classify, protection=self.protection
+                path,
+                self.chain,
+                self.policy,
+                self.durability,
+                self.classify,
+                protection=self.protection,
+                neighbours=self.neighbours,
             )
             with self._lock:  # another thread may have opened it meanwhile
                 session = self._open.setdefault(session_id, fresh)

@@ -4,7 +4,7 @@ Law: pure. No file, clock, environment, randomness, logging, network or decoding
 Imports nothing of ours.
 """
 
-from replay.decide import AllModelsFailed, Decision, Skipped, decide
+from replay.decide import NOWHERE, AllModelsFailed, Decision, Elsewhere, Skipped, decide
 from replay.events import (
     AttemptFailed,
     AttemptSucceeded,
@@ -21,12 +21,14 @@ from replay.state import INITIAL, Failure, ModelState, Probe, changes, evolve, f
 
 __all__ = [
     "INITIAL",
+    "NOWHERE",
     "AllModelsFailed",
     "AttemptFailed",
     "AttemptSucceeded",
     "Chain",
     "Cooldown",
     "Decision",
+    "Elsewhere",
     "Event",
     "Failure",
     "FailureCleared",

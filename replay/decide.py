@@ -4,10 +4,11 @@ Law: pure. The same state, chain, time and policy give the same decision; writin
 again says ``keep``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from replay.policy import Chain, Policy
@@ -24,7 +25,8 @@ class Skipped:
 
     ``why`` is the reason that cools it longest, ``probing`` (another run is asking it) or ``excluded`` (this loop has
     tried it). ``until`` is when it is free again, ``position`` the event that says so. ``insists``: the provider's
-    own Retry-After still runs, so not even a forced attempt may go there.
+    own Retry-After still runs, so not even a forced attempt may go there. ``session``: it is another session's log that
+    says so.
     """
 
     model: str
@@ -32,6 +34,13 @@ class Skipped:
     until: datetime | None = None
     position: int | None = None
     insists: bool = False
+    session: str | None = None
+
+
+Elsewhere = Mapping[str, tuple[Skipped, ...]]
+"""What other sessions' logs say of a model: their :func:`bearing`, with ``session`` set."""
+
+NOWHERE: Final[Elsewhere] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +83,16 @@ def decide(
     now: datetime,
     policy: Policy | None = None,
     exclude: AbstractSet[str] = frozenset(),
+    elsewhere: Elsewhere = NOWHERE,
 ) -> Decision:
     """Choose a model for a request that starts at ``now`` (an aware datetime).
 
-    ``exclude`` names models that the same request has already tried. Costs one pass over the tried set.
+    ``exclude`` names models that the same request has already tried. ``elsewhere`` counts for the models of which this
+    session knows nothing itself. Costs one pass over the tried set.
     """
     policy = policy or Policy()
     candidates = tuple(_candidates(state, chain, policy))
-    causes = {model: list(bearing(state, model, now, policy)) for model in candidates}
+    causes = {model: [*bearing(state, model, now, policy), *_lent(state, model, elsewhere)] for model in candidates}
     skipped = {model: one for model in candidates if (one := _skip(model, causes[model], exclude)) is not None}
     order = tuple(model for model in candidates if model not in skipped)
     forced = False
@@ -110,6 +121,12 @@ def _candidates(state: ModelState, chain: Chain, policy: Policy) -> Iterator[str
     if not policy.return_to_primary and state.current in chain.models:
         first.append(state.current)
     return iter(dict.fromkeys(model for model in (*first, *chain) if model is not None))
+
+
+def _lent(state: ModelState, model: str, elsewhere: Elsewhere) -> Iterable[Skipped]:
+    """What others say of a model with which this session has no experience, and that nobody pinned here."""
+    known = model in state.tried or model in (state.last_good, state.pinned)
+    return () if known else elsewhere.get(model, ())
 
 
 def _failures(state: ModelState, model: str) -> Iterator[tuple[str, Failure]]:
@@ -146,7 +163,7 @@ def _skip(model: str, causes: list[Skipped], exclude: AbstractSet[str]) -> Skipp
         return None
     longest = max(cooling, key=_until)
     insists = any(one.insists for one in cooling)
-    return Skipped(model, longest.why, longest.until, longest.position, insists)
+    return Skipped(model, longest.why, longest.until, longest.position, insists, longest.session)
 
 
 def _least_bad(skipped: tuple[Skipped, ...]) -> str | None:
