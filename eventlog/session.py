@@ -290,7 +290,7 @@ def _log(path: Path, durability: Durability, protection: Protection, *, companio
     if not companion and not file.exists(beside):
         return Log(path, durability, protection=protection)
     try:
-        base = fold(one for one in read_events(path, alone=True, protection=protection)) if file.exists(path) else INITIAL
+        base = fold(read_events(path, alone=True, protection=protection)) if file.exists(path) else INITIAL
     except (OSError, SwitchlogError):
         base = INITIAL  # a transcript that can't be read is the host's trouble; what lies beside it still counts
     return Log(beside, durability, base, protection)
