@@ -5,6 +5,7 @@ Law: reads one log and decides, as the gateway does. Changes nothing, unless ask
 
 import os
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from eventlog import Config
-    from replay import Chain, Decision
+    from replay import Chain, Decision, Elsewhere
 
 _CAUSES = {
     "initial": "nothing has been asked yet",
@@ -59,10 +60,11 @@ def next_model(
     if record:
         decision = _recorded(log, models, used, as_of=now)
     elif log.endswith(".jsonl") and not os.path.lexists(log):
-        decision = decide(INITIAL, models, moment, used.policy)
+        decision = decide(INITIAL, models, moment, used.policy, elsewhere=_elsewhere(Path(log), models, moment, used))
     else:
         events = read_events(log, session, protection=used.protection)
-        decision = decide(fold(events), models, moment, used.policy)
+        state, elsewhere = fold(events), _elsewhere(events.path, models, moment, used)
+        decision = decide(state, models, moment, used.policy, elsewhere=elsewhere)
         report = events.report
     if json:
         write_json(fields(decision))
@@ -85,6 +87,17 @@ def fields(decision: "Decision") -> dict[str, object]:
         "retryAt": stamp(decision.retry_at),
         "forced": decision.forced,
     }
+
+
+def _elsewhere(path: Path | None, chain: "Chain", now: datetime, config: "Config") -> "Elsewhere":
+    """What the other sessions of the folder say, as a gateway of this configuration would hear it."""
+    from cli.output import neighbours_of
+    from replay import NOWHERE
+
+    neighbours = neighbours_of(path)
+    if path is None or neighbours is None:
+        return NOWHERE
+    return neighbours.elsewhere(path.name, chain.models, now, config.policy)
 
 
 def _recorded(log: str, chain: "Chain", config: "Config", *, as_of: str | None) -> "Decision":
@@ -130,6 +143,7 @@ def lines(decision: "Decision", now: datetime, *, utc: bool) -> "list[Text]":
     for one in decision.skipped:
         until = "" if one.until is None else f" until {clock(one.until, now, utc=utc)} ({ago(one.until, now)})"
         event = "" if one.position is None else f", says event {one.position}"
+        event += "" if one.session is None else f" of session {visible(one.session)}"
         shown.append(labelled("not", (visible(one.model), "red")))
         shown.append(labelled("", f"  {one.why}{until}{event}"))
     return shown

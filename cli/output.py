@@ -17,7 +17,10 @@ import typer
 from cli.safe_text import for_json, visible
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eventlog import Report, Session
+    from eventlog.neighbours import Neighbours
     from replay import Chain, Policy
 
 FINE: Final = 0
@@ -133,10 +136,21 @@ def written(
     from eventlog import Session, UnreadableError, sources
 
     path = sources.transcript(log, create=create)
-    with Session.open(path, chain, policy) as session:
+    with Session.open(path, chain, policy, neighbours=neighbours_of(path)) as session:
         yield session
         if session.degraded is not None:
             raise UnreadableError(path, f"can't be written: {session.degraded}", "nothing was recorded")
+
+
+def neighbours_of(path: "Path | None") -> "Neighbours | None":
+    """The folder's view, where a gateway keeps one (see :mod:`eventlog.neighbours`) and the configuration allows it."""
+    from eventlog.config import find
+    from eventlog.neighbours import HINTS, Neighbours
+
+    if path is None or not path.with_name(HINTS).exists():
+        return None
+    config = find(path.parent)
+    return Neighbours(path.parent, config.protection) if config.share_failures else None
 
 
 def code_for(report: "Report", name: str) -> int:

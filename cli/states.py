@@ -25,7 +25,8 @@ def state_fields(state: ModelState, now: datetime | None, policy: Policy) -> dic
 
 def skipped_fields(one: Skipped) -> dict[str, object]:
     """Why a model is not asked."""
-    return {"model": one.model, "why": one.why, "until": stamp(one.until), "position": one.position}
+    told: dict[str, object] = {"model": one.model, "why": one.why, "until": stamp(one.until), "position": one.position}
+    return told if one.session is None else {**told, "session": one.session}
 
 
 def stamp(time: datetime | None) -> str | None:

@@ -1,6 +1,6 @@
 """What `verify` says of a log, in words and as JSON.
 
-Law: a verdict in, lines out. It never claims more than the evidence: what is proven, and what is not, is said each time.
+Law: a verdict in, lines out. It never claims more than the evidence: what is proven and what is not is said each time.
 """
 
 from typing import TYPE_CHECKING
