@@ -14,6 +14,7 @@ from eventlog.config import Config, ConfigError
 from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
 from eventlog.keys import Keys
 from eventlog.lines import Kind
+from eventlog.observe import Observation
 from eventlog.outcomes import ResponseRefused
 from eventlog.protection import Protection
 from eventlog.reading import Events, read_events
@@ -35,6 +36,7 @@ __all__ = [
     "Keys",
     "Kind",
     "MisuseError",
+    "Observation",
     "Policy",
     "Protection",
     "Report",

@@ -195,6 +195,7 @@ class Attempts:
     def _begin(self, decision: Decision, model: str, seen: int) -> Attempt:
         if decision.forced:  # one a loop: the rest of the chain cools for a reason
             self._policy = replace(self._policy, force=False)
+        self._memory.begins(decision)
         self._last = self._attempt(decision, model, seen)
         self._tried[model] = self._last
         return self._last

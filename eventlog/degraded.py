@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
-from eventlog import codec
+from eventlog import codec, observe
 from eventlog.append import Log
 from eventlog.errors import MisuseError, SwitchlogError
 from eventlog.neighbours import Neighbours
-from replay import NOWHERE, AttemptFailed, Chain, Elsewhere, Event, ModelState, Policy, fold
+from replay import NOWHERE, AttemptFailed, Chain, Decision, Elsewhere, Event, ModelState, Policy, fold
 from replay.reasons import blames
 
 _logger: Final = logging.getLogger("switchlog")
@@ -59,9 +59,12 @@ class Backlog:
 class Memory:
     """A log and what waits for it. Safe to use from several threads."""
 
-    def __init__(self, log: Log, neighbours: Neighbours | None = None) -> None:
+    def __init__(
+        self, log: Log, neighbours: Neighbours | None = None, observer: observe.Observer | None = None
+    ) -> None:
         self.log = log
         self.neighbours = neighbours
+        self.observer = observer
         self._backlog = Backlog()
 
     @property
@@ -119,11 +122,16 @@ class Memory:
                 for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
                     self._try(event)
                 self._degrade([event for event in made if not self.log.acknowledged(event)], error)
+                self._tell(made, first=first)
                 return False
             self._backlog.settle()
-        if self.neighbours is not None and any(_blames(event) for event in made or ()):
-            self.neighbours.failed(self.log.path, first=first)
+        self._tell(made or [], first=first)
         return True
+
+    def begins(self, decision: Decision) -> None:
+        """An attempt begins by this decision: tell whoever counts them."""
+        if self.observer is not None:
+            observe.tell(self.observer, observe.of_decision(decision, self.log.session))
 
     def elsewhere(self, state: ModelState, chain: Chain, now: datetime, policy: Policy) -> Elsewhere:
         """What other sessions' logs say of the models that this one knows nothing of."""
@@ -141,6 +149,11 @@ class Memory:
         # After a failed sync the line can be in the file although it is not acknowledged: it is folded once.
         waiting = [event for event in self._backlog.events if not self.log.holds(event)]
         return fold(waiting, state) if waiting else state
+
+    def _tell(self, made: list[Event], *, first: bool) -> None:
+        if self.neighbours is not None and any(_blames(event) for event in made):
+            self.neighbours.failed(self.log.path, first=first)
+        observe.tell(self.observer, observe.of_events(made, self.log.session))
 
     def _try(self, event: Event) -> None:
         rules = self.log.protection

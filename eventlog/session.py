@@ -22,6 +22,7 @@ from eventlog.config import find
 from eventlog.degraded import Memory
 from eventlog.errors import MisuseError, SwitchlogError
 from eventlog.neighbours import Neighbours
+from eventlog.observe import Observer
 from eventlog.outcomes import Hook, is_response
 from eventlog.protection import Protection
 from eventlog.reading import read_events
@@ -59,11 +60,12 @@ class Session:
         policy: Policy,
         classify: Hook | None,
         neighbours: Neighbours | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self.chain = chain
         self.policy = policy
         self.classify = classify
-        self._memory = Memory(log, neighbours)
+        self._memory = Memory(log, neighbours, observe)
         weakref.finalize(self, log.close)  # a session that nobody holds any more must not keep its file open
 
     @classmethod
@@ -77,6 +79,7 @@ class Session:
         companion: bool = False,
         protection: Protection | None = None,
         neighbours: Neighbours | None = None,
+        observe: Observer | None = None,
     ) -> Self:
         """The session whose log is ``path``. The file is made with the first event, in a folder of mode 0700.
 
@@ -90,14 +93,14 @@ class Session:
         bear lines of others in its own. Once there, it is used without asking, and every reader reads the two as one.
 
         ``protection``: keys that sign what is written, and what error texts lose; left out, the configuration's.
-        ``neighbours``: the other sessions of a folder, see :class:`eventlog.Sessions`.
+        ``neighbours``: the other sessions of a folder, see :class:`eventlog.Sessions`. ``observe`` is called with each
+        attempt, failure, switch and saved attempt (see :mod:`eventlog.observe`).
         """
         if chain is None or policy is None or protection is None:
             config = find(Path(path).parent)
             chain, policy, protection = chain or config.chain, policy or config.policy, protection or config.protection
-        session = cls(
-            _log(Path(path), durability, protection, companion=companion), chain, policy, classify, neighbours
-        )
+        log = _log(Path(path), durability, protection, companion=companion)
+        session = cls(log, chain, policy, classify, neighbours, observe)
         kind = file.network_file_system(session.path)
         if kind is not None:
             _logger.warning("%s lies on %s, where appends are not atomic: keep logs on a local disk", path, kind)

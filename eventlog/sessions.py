@@ -14,6 +14,7 @@ from eventlog.append import Durability
 from eventlog.config import find
 from eventlog.errors import MisuseError
 from eventlog.neighbours import Neighbours
+from eventlog.observe import Observer
 from eventlog.outcomes import Hook
 from eventlog.protection import Protection
 from eventlog.session import Session
@@ -32,7 +33,8 @@ class Sessions:
     Chain, policy and protection that are left out come from the ``switchlog.toml`` in or above the folder.
 
     ``share_failures`` (on, if the configuration doesn't say otherwise): a model that fails now in one session is left
-    alone by those that have no experience with it of their own, also in other processes.
+    alone by those that have no experience with it of their own, also in other processes. ``observe`` is called with
+    each attempt, failure, switch and saved attempt (see :mod:`eventlog.observe`).
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Sessions:
         classify: Hook | None = None,
         protection: Protection | None = None,
         share_failures: bool | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self.folder = Path(folder)
         config = find(self.folder)
@@ -54,6 +57,7 @@ class Sessions:
         self.protection = protection or config.protection
         shared = config.share_failures if share_failures is None else share_failures
         self.neighbours = Neighbours(self.folder, self.protection) if shared else None
+        self.observe = observe
         self._open: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
         self._held: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
@@ -77,6 +81,7 @@ class Sessions:
                 self.classify,
                 protection=self.protection,
                 neighbours=self.neighbours,
+                observe=self.observe,
             )
             with self._lock:  # another thread may have opened it meanwhile
                 session = self._open.setdefault(session_id, fresh)
