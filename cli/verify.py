@@ -14,6 +14,7 @@ from cli.options import AsJson, ConfigFile, config_for
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from eventlog import Protection
     from eventlog.verify import Anchor, End
 
 _NAMED: Final = 20
@@ -55,10 +56,14 @@ def verify(
     known = _anchors(anchors, files)
     out = None if json else console()
     ends: list[End] = []
+    rules: dict[Path, Protection] = {}
     faulty = 0
     for log in progress(files, "logs"):
         used = known.get(Path(log).name) if anchor is None else _given(anchor, files)
-        verdict = judge(log, anchor=used, thorough=deep, protection=config_for(str(log), config).protection)
+        folder = Path(log).parent
+        if folder not in rules:  # looked up once, not for each of 100,000 logs
+            rules[folder] = config_for(str(log), config).protection
+        verdict = judge(log, anchor=used, thorough=deep, protection=rules[folder])
         faulty += not verdict.intact
         if anchors is not None and (end := verdict.end) is not None:
             ends.append(end)

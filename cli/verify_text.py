@@ -30,7 +30,7 @@ def fields(name: str, verdict: "Verdict") -> dict[str, object]:
             {"what": one.what, "line": one.line, "offset": one.offset, "length": one.length, "told": one.told}
             for one in (*report.findings, *(verdict.deep or ()))
         ],
-        "findingsLeftOut": report.unnamed,
+        "findingsLeftOut": report.unnamed + verdict.deep_unnamed,
     }
 
 
@@ -46,8 +46,8 @@ def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator
     yield labelled("pieces", f"{counted(report.counts) or 'none'} ({report.size:,} bytes)")
     findings = [*report.findings, *(verdict.deep or ())]
     for one in findings[:most]:
-        yield labelled("finding", f"line {one.line}, byte {one.offset}: {one.what}: {one.told}")
-    more = len(findings) + report.unnamed - most
+        yield labelled("finding", f"line {one.line}, byte {one.offset}: {one.what}: {visible(one.told)}")
+    more = len(findings) + report.unnamed + verdict.deep_unnamed - most
     if more > 0:
         yield labelled("", f"and {more:,} more (--json names a thousand)")
     if known := ", ".join(f"{count:,} {kind}" for kind, count in report.known.items() if count):
@@ -55,7 +55,7 @@ def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator
     if verdict.backwards:
         yield labelled("clock", f"went backwards {verdict.backwards} times; the order is that of the file")
     if verdict.anchor_lost is not None:
-        yield labelled("anchor", (verdict.anchor_lost, "bold red"))
+        yield labelled("anchor", (visible(verdict.anchor_lost), "bold red"))
     for proof in _proves(verdict):
         yield labelled("proves", proof)
     yield labelled("not", _does_not(verdict))
@@ -91,7 +91,7 @@ def _verdict(verdict: "Verdict") -> tuple[str, str]:
     if verdict.unproven:
         return f"UNPROVEN: {verdict.unproven:,} events carry no proof of a key that is here", "bold red"
     if verdict.deep:
-        return f"{len(verdict.deep):,} findings of the deep look", "bold red"
+        return f"{len(verdict.deep) + verdict.deep_unnamed:,} findings of the deep look", "bold red"
     if report.last_seal is None:
         return "nothing to verify: no line here is sealed", "yellow"
     if any(report.known.values()):
@@ -100,6 +100,8 @@ def _verdict(verdict: "Verdict") -> tuple[str, str]:
 
 
 def _proves(verdict: "Verdict") -> "Iterator[str]":
+    from cli.safe_text import visible
+
     report = verdict.report
     if report.last_seal is None:
         yield "nothing; an event without a seal could say anything"
@@ -110,7 +112,8 @@ def _proves(verdict: "Verdict") -> "Iterator[str]":
     if keys is not None and report.proven:
         yield f"{report.proven:,} records were written by who has a key, and nothing sealed before them changed"
     if verdict.anchored is not None and verdict.anchor_lost is None:
-        taken = f" (noted {verdict.anchor.taken})" if verdict.anchor is not None and verdict.anchor.taken else ""
+        noted = "" if verdict.anchor is None else visible(verdict.anchor.taken, 30)
+        taken = f" (noted {noted})" if noted else ""
         yield f"up to its anchor{taken}, after {verdict.anchored:,} events, no sealed line changed, came or went"
 
 

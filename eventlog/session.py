@@ -122,6 +122,11 @@ class Session:
         return self._memory.log.session
 
     @property
+    def memory(self) -> Memory:
+        """The log and what waits for it, for an adapter that runs a loop of its own (:mod:`eventlog.choosing`)."""
+        return self._memory
+
+    @property
     def state(self) -> ModelState:
         """Where the session stands now, what others have written included. Costs one ``lstat`` if nobody has."""
         self._memory.refresh()

@@ -11,7 +11,7 @@ from pathlib import Path
 from eventlog.deep import deep
 from eventlog.protection import Protection
 from eventlog.reading import Events
-from eventlog.report import Finding, Report
+from eventlog.report import MOST_FINDINGS, Finding, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Verdict:
     backwards: int = 0
     """How often an event is stamped earlier than the one before it: a clock was set back. No damage."""
     deep: list[Finding] | None = None
-    """What ``--deep`` found besides; None if nobody asked."""
+    """What ``--deep`` found besides, the first thousand; None if nobody asked."""
+    deep_unnamed: int = 0
 
     @property
     def anchor_lost(self) -> str | None:
@@ -97,5 +98,10 @@ def verify(
     if anchor is not None:
         verdict.anchored = events.report.seals.get(anchor.seal)
     if thorough and events.form == "transcript" and events.path is not None:
-        verdict.deep = list(deep(events.path))
+        verdict.deep = []
+        for finding in deep(events.path):
+            if len(verdict.deep) < MOST_FINDINGS:
+                verdict.deep.append(finding)
+            else:
+                verdict.deep_unnamed += 1
     return verdict
