@@ -73,7 +73,9 @@ def _event(text: str | bytes) -> "Event":
         raise ValueError(f"{', '.join(framed)}: made by the log itself, leave it out")
     event = event_from_fields(fields)
     if event is None:
-        what = f"type {fields.get('type')!r}" if fields.get("type") not in EVENT_TYPES else "it lacks model, or to"
+        kind = fields.get("type")
+        lacks = isinstance(kind, str) and kind in EVENT_TYPES
+        what = "it lacks model, or to" if lacks else f"type {kind if isinstance(kind, str) else type(kind).__name__!r}"
         raise ValueError(f"no event: {what} (types: {', '.join(sorted(EVENT_TYPES))})")
     unused = sorted(event.extra.keys() & KNOWN_FIELDS[str(fields["type"])])
     if unused:

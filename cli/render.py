@@ -59,13 +59,14 @@ def clock(time: datetime | None, now: datetime, *, utc: bool, precise: bool = Fa
     if time is None:
         return "an unknown time"
     zone = UTC if utc else None
-    local, today = _local(time, zone), _local(now, zone)
+    local, today = local_time(time, zone), local_time(now, zone)
     text = local.strftime("%H:%M:%S") + (f".{local.microsecond // 1000:03d}" if precise else "")
     text = text if local.date() == today.date() else f"{local:%Y-%m-%d} {text}"
     return text + (" UTC" if utc else "")
 
 
-def _local(time: datetime, zone: object) -> datetime:
+def local_time(time: datetime, zone: object) -> datetime:
+    """The time in UTC if a ``zone`` is given, else where this computer stands."""
     try:
         return time.astimezone(UTC if zone is not None else None)
     except (OverflowError, ValueError):  # the first or last day that a datetime can hold

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from eventlog import Events
     from replay import ModelState, Policy, Recorded
 
+_LONGEST_POSITION = 18  # digits; a longer number is no position, and Python refuses to read some
 _FRAME = frozenset({"parentId", "v", "prev", "mac", "seal"})
 
 
@@ -67,7 +68,7 @@ def _steps(events: "Events") -> "Iterator[tuple[Recorded, ModelState]]":
 
 def _stop(steps: "Iterator[tuple[Recorded, ModelState]]", at: str) -> "Iterator[tuple[Recorded, ModelState]]":
     """The last step at or before ``at``: a position, or a time."""
-    position = int(at) if at.isdecimal() else None
+    position = int(at) if at.isdecimal() and len(at) < _LONGEST_POSITION else None
     time = None if position is not None else moment(at, "--at")
     found = None
     for recorded, state in steps:
@@ -122,9 +123,11 @@ def lines(steps: "Iterator[tuple[Recorded, ModelState]]", events: "Events", *, u
 def _stamp(time: datetime | None, *, utc: bool) -> tuple[str, str]:
     from datetime import UTC
 
+    from cli.render import local_time
+
     if time is None:
         return "no time", ""
-    local = time.astimezone(UTC) if utc else time.astimezone()
+    local = local_time(time, UTC if utc else None)
     return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}", f"{local:%Y-%m-%d}"
 
 

@@ -20,10 +20,10 @@ from typing import Final, Literal
 
 from eventlog import codec, file, sources
 from eventlog.errors import MisuseError
+from eventlog.look import OUR_TYPES
 from eventlog.protection import OPEN, Protection
 from eventlog.reader import Reader
 from eventlog.report import Report
-from eventlog.scan import OUR_TYPES
 from replay import INITIAL, Event, ModelState, Recorded, fold
 from replay.events import format_time
 

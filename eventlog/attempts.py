@@ -5,11 +5,9 @@ asked; what doesn't is the caller's and passes through untouched. No model is as
 """
 
 import asyncio
-import contextlib
-import contextvars
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -19,6 +17,8 @@ from eventlog.choosing import answered, choose, glance, is_news, new_id
 from eventlog.degraded import Memory
 from eventlog.errors import MisuseError
 from eventlog.outcomes import Hook, Outcome, ResponseRefused, of_exception, of_response
+from eventlog.shielded import off_loop as off_loop
+from eventlog.streaming import AsyncStream, Stream
 from replay import AllModelsFailed, AttemptFailed, Chain, Decision, Policy, Skipped, decide
 from replay.reasons import FINAL
 
@@ -43,16 +43,46 @@ class Attempt:
         """Why it failed, once it has."""
         self.error: BaseException | None = None
         self.settled = False
-        self._memory = memory
-        self._classify = classify
+        self._memory, self._classify = memory, classify
         self._seen = seen
         self._turn = turn
         self._began = time.monotonic()
-        self._streaming = False
+        self._streaming = self._told = False
+        self._handed_out = False  # a stream was given out: what becomes of it is this attempt's outcome
 
     def first_byte(self) -> None:
         """The model has begun to answer: from now on a failure is recorded and raised, never retried elsewhere."""
         self._streaming = True
+
+    def stream(self, chunks: Iterable[T]) -> Stream[T]:
+        """What the model streams, to be read inside the block or after it.
+
+        Waits here for the first chunk: a failure until then goes on down the chain. One after it is recorded
+        (``mid_stream``) and raised where the chunks are read. Who stops before the end calls ``close()``.
+        """
+        stream = Stream(chunks, self.end_stream)
+        self.begin_stream()
+        return stream
+
+    async def astream(self, chunks: AsyncIterable[T]) -> AsyncStream[T]:
+        """:meth:`stream` for asyncio: ``chunks = await attempt.astream(await client.chat(…))``."""
+        stream = await AsyncStream.begun(chunks, self.aend_stream)
+        self.begin_stream()
+        return stream
+
+    def begin_stream(self) -> None:
+        """The model streams, and :meth:`end_stream` will say how that ended; for adapters."""
+        self._streaming = self._handed_out = True
+
+    def end_stream(self, error: BaseException | None) -> None:
+        """How the stream ended. Of an error that is not the model's nothing is recorded."""
+        self._handed_out = False
+        self._settle(error)
+
+    async def aend_stream(self, error: BaseException | None) -> None:
+        """:meth:`end_stream` for asyncio."""
+        if error is not None or is_news(self._memory, self.model, self._seen):
+            await off_loop(lambda: self.end_stream(error))
 
     def response(self, response: T) -> T:
         """Look at the response of a client that doesn't raise (httpx, requests); it is given back.
@@ -81,7 +111,7 @@ class Attempt:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None and not is_news(self._memory, self.model, self._seen):
+        if error is None and (self._handed_out or not is_news(self._memory, self.model, self._seen)):
             self.settled = True
             return False
         return await off_loop(lambda: self._settle(error))
@@ -89,6 +119,9 @@ class Attempt:
     def _settle(self, error: BaseException | None) -> bool:
         """Record how it ended; whether the error is to be swallowed, so that the loop goes on."""
         self.settled = True
+        if self._told or (error is None and self._handed_out):
+            return False
+        self._told = True
         if error is None:
             answered(self._memory, self.model, seen=self._seen, turn=self._turn, duration_ms=self._duration())
             return False
@@ -215,20 +248,3 @@ class Attempts:
     def _why(self, model: str) -> str:
         attempt = self._tried.get(model)
         return attempt.outcome.reason if attempt is not None and attempt.outcome is not None else "unknown"
-
-
-async def off_loop(body: Callable[[], T]) -> T:
-    """What ``body`` returns, run in a thread: a sync to disk must not hold up the other tasks.
-
-    A cancellation waits until it is done, for half a record helps nobody, and is raised then.
-    """
-    # No task (as asyncio.to_thread would need one): the end of asyncio.run cancels every task, also this one, and with
-    # it a record that still waits for a thread.
-    done = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, body)
-    try:
-        return await asyncio.shield(done)
-    except asyncio.CancelledError:
-        while not done.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({done})
-        raise

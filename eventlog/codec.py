@@ -111,6 +111,7 @@ def _check(fields: Mapping[str, object], extra: Mapping[str, object]) -> None:
     for key, value in fields.items():
         fits = value is None or isinstance(value, str) or (type(value) is int and abs(value) <= MAX_INTEGER)
         if not fits:
-            raise MisuseError(f"field {key!r}: an event holds strings, integers up to 2^53-1 and null, not {value!r}")
+            told = repr(value) if isinstance(value, int | float) else type(value).__name__  # it may nest without end
+            raise MisuseError(f"field {key!r}: an event holds strings, integers up to 2^53-1 and null, not {told:.80}")
     if event_from_fields(fields) is None:
         raise MisuseError(f"this {fields['type']} names no model")

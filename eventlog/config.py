@@ -160,7 +160,7 @@ def _secret(pattern: object) -> re.Pattern[str]:
         found = re.compile(pattern)
         if found.search("") is not None:
             raise ValueError("it matches everything")  # noqa: TRY301
-    except (ValueError, re.error) as error:
+    except (ValueError, OverflowError, re.error) as error:
         raise ValueError(f"redact: {pattern!r} is no pattern: {error}") from None
     return found
 
@@ -173,7 +173,10 @@ def _openclaw(path: Path, fields: object) -> Config:
         return Config(path=path, chain=Chain(fields))
     if not isinstance(fields, dict) or "primary" not in fields:
         raise ValueError("no agents.defaults.model with a primary: is this openclaw.json?")
-    return Config(path=path, chain=_chain([fields["primary"], *fields.get("fallbacks", [])]))
+    fallbacks = fields.get("fallbacks", [])
+    if not isinstance(fallbacks, list):
+        raise ValueError("agents.defaults.model.fallbacks: a list of models")  # noqa: TRY004  (one kind for `load`)
+    return Config(path=path, chain=_chain([fields["primary"], *fallbacks]))
 
 
 def _chain(value: object) -> Chain:

@@ -13,7 +13,8 @@ from typing import Final
 from eventlog import codec, seal, sources
 from eventlog.lines import Kind, Piece
 from eventlog.report import Finding
-from eventlog.scan import Splitter, Stretch, Text, pieces
+from eventlog.scan import pieces
+from eventlog.split import Splitter, Stretch, Text
 
 ENTRIES: Final = 100_000
 """So many of the latest entries' ids are kept to look a parent up in. Where one was let go, or stood in a line that is

@@ -18,12 +18,16 @@ from eventlog.keys import Proof
 from eventlog.lines import Kind, Piece
 from eventlog.protection import OPEN, Protection
 from eventlog.report import MOST_FINDINGS, Report
-from eventlog.scan import Splitter, Stretch, Text, pieces
+from eventlog.scan import pieces
+from eventlog.split import Splitter, Stretch, Text
 from replay import Event, LogRepaired, Recorded, event_from_fields
 from replay.events import EVENT_TYPES
 
 _PARENTS: Final = 64
 """So many of the latest foreign lines are remembered, to find the last one that has an id."""
+
+_LONGEST_ID: Final = 256
+"""Characters. What somebody else calls his entry or session must not make our records too long to be written."""
 
 _LONGEST_PARENT: Final = 64 << 20
 """Bytes; a longer foreign line is not read for its id. Messages with pictures have megabytes."""
@@ -66,6 +70,7 @@ class Reader:
         self.hosted = False
         """Whether a host writes here too: it holds a foreign line other than its first."""
         self._names = {name} if name is not None else set()
+        self._nameless = name is None
         self._header_read = False
         self._sealed_before = False
         self._protection = protection
@@ -123,7 +128,7 @@ class Reader:
                 continue
             fields = codec.decode(read(offset, length))
             entry = fields.get("id") if fields is not None and fields.get("type") != "session" else None
-            if isinstance(entry, str):
+            if isinstance(entry, str) and len(entry) <= _LONGEST_ID:
                 return entry
         return self.last_id
 
@@ -150,7 +155,7 @@ class Reader:
     def _first(self, text: Text) -> None:
         fields = codec.decode(text.data) if text.length == len(text.data) else None
         session = fields.get("id") if fields is not None and fields.get("type") == "session" else None
-        if isinstance(session, str) and session:
+        if isinstance(session, str) and 0 < len(session) <= _LONGEST_ID:
             self._header_read = True
             self._names.add(session)
             named = self.report.session
@@ -160,7 +165,8 @@ class Reader:
         elif fields is None or fields.get("type") != "session":
             self._find("header", text.offset, text.length, "the first line is no session header")
         else:
-            self._find("header", text.offset, text.length, "the session header has no id")
+            told = "no id" if not session else f"an id of more than {_LONGEST_ID} characters"
+            self._find("header", text.offset, text.length, f"the session header has {told}")
 
     def _piece(self, piece: Piece, found: list[Recorded], ending: Text | None) -> None:
         kind = piece.kind
@@ -194,7 +200,7 @@ class Reader:
             return Kind.ALTERED
         if piece.seal is not None:
             session = fields.get("session")
-            if not self._belongs(session if isinstance(session, str) else ""):
+            if not self._belongs(session if isinstance(session, str) else "", begins=fields.get("prev") is None):
                 return Kind.MISPLACED
             self._chain(piece, fields.get("prev"))
             self.report.last_seal, self.report.before_last = piece.seal, self.position
@@ -205,7 +211,7 @@ class Reader:
             return Kind.CORRUPT  # sealed and of our type, without what the type needs
         event_id = fields.get("id")
         if isinstance(event_id, str):
-            self.last_id = event_id
+            self.last_id = event_id if len(event_id) <= _LONGEST_ID else self.last_id
             self.foreign.clear()
             digest = hash(codec.content(fields))
             earlier = self._ids.get(event_id)
@@ -242,9 +248,15 @@ class Reader:
         if isinstance(event, LogRepaired) and piece.seal is not None and (not keyed or proof is Proof.RIGHT):
             self.report.repaired(event)
 
-    def _belongs(self, session: str) -> bool:
+    def _belongs(self, session: str, *, begins: bool) -> bool:
+        """Whether the session is this file's. Where no header can be read, the first sealed record names it too.
+
+        Of a file that has a name, only one that begins a chain: a block that a power cut filled with what another
+        session wrote there before is no witness.
+        """
         first, self._sealed_before = not self._sealed_before, True
-        if first and session and not self._header_read:
+        usable = 0 < len(session) <= _LONGEST_ID
+        if first and usable and not self._header_read and (begins or self._nameless):
             self._names.add(session)
             self.report.session = self.report.session or session
         return session in self._names

@@ -23,7 +23,8 @@ from eventlog.errors import SwitchlogError, UnreadableError
 from eventlog.lines import Kind
 from eventlog.protection import Protection
 from eventlog.reader import Reader
-from eventlog.scan import Splitter, Text, pieces
+from eventlog.scan import pieces
+from eventlog.split import Splitter, Text
 from replay import LogRepaired
 
 PATIENCE: Final = 3

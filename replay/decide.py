@@ -113,7 +113,7 @@ def bearing(state: ModelState, model: str, now: datetime, policy: Policy) -> Ite
         yield _cooling(model, reason, failure, now, policy)
     probe = state.probing.get(model)
     if probe is not None and probe.at is not None and -AHEAD <= now - probe.at < policy.probe_timeout:
-        yield Skipped(model, "probing", probe.at + policy.probe_timeout, probe.position)
+        yield Skipped(model, "probing", _after(probe.at, policy.probe_timeout), probe.position)
 
 
 def _candidates(state: ModelState, chain: Chain, policy: Policy) -> Iterator[str]:
@@ -144,10 +144,21 @@ def _cooling(model: str, reason: str, failure: Failure, now: datetime, policy: P
     wait = policy.cooldown(reason).wait(failure.count)
     if wish is not None and (wish > wait or (failure.hinted and failure.count == 1 and reason in _HINT_REPLACES)):
         wait = wish
-    until = failure.at + wait
+    until = _after(failure.at, wait)
     return Skipped(
-        model, reason, until if until > now else None, failure.position, wish is not None and failure.at + wish > now
+        model,
+        reason,
+        until if until > now else None,
+        failure.position,
+        wish is not None and _after(failure.at, wish) > now,
     )
+
+
+def _after(at: datetime, span: timedelta) -> datetime:
+    try:
+        return at + span
+    except OverflowError:  # the last day that a time can hold
+        return _NEVER
 
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

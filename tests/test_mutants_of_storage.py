@@ -179,8 +179,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "reading stops at the first bad line",
         "reader",
-        "            self._text(text, found)\n        return found",
-        "            if not self.report.damaged:\n                self._text(text, found)\n        return found",
+        "                self._text(text, found)\n        return found",
+        "                if not self.report.damaged:\n                    self._text(text, found)\n        return found",
         READER + "a_record_that_was_changed_is_altered_and_not_applied",
     ),
     (
@@ -200,7 +200,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "no session is checked",
         "reader",
-        'if not self._belongs(session if isinstance(session, str) else ""):',
+        'if not self._belongs(session if isinstance(session, str) else "", begins=fields.get("prev") is None):',
         "if not session:",
         READER + "a_record_of_another_session_is_misplaced_and_not_in_the_chain",
     ),
@@ -213,7 +213,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "runs of NULs end no line",
-        "scan",
+        "split",
         'elif (end := block.find(b"\\0", at)) >= 0:',
         "elif (end := -1) >= 0:",
         READER + "a_run_of_nuls_costs_nothing_but_itself",

@@ -36,7 +36,8 @@ from eventlog import Kind, Report, read_events
 from eventlog.lines import DAMAGE, Piece
 from eventlog.reader import Reader
 from eventlog.report import MOST_FINDINGS
-from eventlog.scan import LONGEST, Splitter, pieces
+from eventlog.scan import pieces
+from eventlog.split import LONGEST, Splitter
 from replay import AttemptFailed, Event, ModelSwitch, Recorded
 
 FOREIGN = Path(__file__).parent.parent / "fixtures" / "openclaw-2026.3.28" / "foreign"
@@ -892,3 +893,57 @@ def test_the_archived_copy_still_belongs_to_the_session_of_its_name() -> None:
     assert list(log) == []
     assert log.report.session == "26a984f2-d364-4a6e-9161-fe05e9b64968"
     assert told(log.report) == ["torn"]
+
+
+# what a power cut leaves in the middle of a file
+
+
+@pytest.mark.parametrize("length", [2, 64, 511])
+def test_a_record_with_a_hole_in_it_is_torn_where_the_chain_goes_on_over_it(length: int) -> None:
+    draft = Draft()
+    draft.failed("a/1")
+    prev = draft.prev
+    lost = draft.failed("a/2", error="x" * 600)
+    draft.prev = prev
+    draft.failed("a/3")
+    holed = lost[:90] + b"\0" * length + lost[90 + length :]
+    data = draft.data.replace(lost, holed)
+    assert models(data) == ["a/1", "a/3"]
+    assert read_kinds(data) == {"event": 2, "foreign": 1, "torn": 2, "zeros": 1}
+    assert not read(data)[1].damaged
+    assert read_kinds(data.removesuffix(draft.lines[-1])) == {"event": 1, "foreign": 1, "torn": 2, "zeros": 1}
+
+
+def test_a_record_whose_beginning_is_a_hole_is_torn_too() -> None:
+    draft = Draft()
+    draft.failed("a/1")
+    for length in (1, 2, 100):
+        data = draft.data + b"\0" * length + Draft(headed=False).failed("a/2")[length:]
+        assert read_kinds(data) == {"event": 1, "foreign": 1, "torn": 1, "zeros": 1}, length
+
+
+def test_a_hole_over_which_the_chain_breaks_is_damage() -> None:
+    draft = Draft()
+    draft.failed("a/1")
+    lost = draft.failed("a/2")
+    draft.failed("a/3")
+    report = read(draft.data.replace(lost, lost[:90] + b"\0" * 64 + lost[154:]))[1]
+    assert report.damage == {"corrupt": 2, "altered": 0, "misplaced": 0, "conflict": 0, "gaps": 1}
+
+
+def test_a_single_nul_within_a_record_is_a_flipped_bit() -> None:
+    draft = Draft()
+    lost = draft.failed("a/2", error="a @ b")
+    at = lost.index(b"@")
+    assert read(draft.data.replace(lost, lost[:at] + b"\0" + lost[at + 1 :]))[1].damaged
+
+
+def test_a_stale_record_of_another_session_is_no_witness_of_whose_file_it_is() -> None:
+    """A block that was not written yet shows what stood there before: another session's records, whole."""
+    stranger = Draft(OTHER, headed=False)
+    stranger.failed("b/1")
+    middle = stranger.failed("b/2")
+    own = three().lines
+    for lost in (b"", b"\0" * 95 + b"\n", b"garbage\n"):
+        assert models(lost + middle + own[2] + own[3]) == ["a/2", "a/3"]
+        assert read_kinds(lost + middle + own[2] + own[3])["misplaced"] == 1

@@ -17,7 +17,9 @@ from torture.rows import Row
 from torture.sizes import MIB, Ended, Size
 
 from eventlog.lines import Piece
-from eventlog.scan import OUR_TYPES, Splitter, Stretch, is_candidate, pieces
+from eventlog.look import OUR_TYPES, is_candidate
+from eventlog.scan import pieces
+from eventlog.split import Splitter, Stretch
 
 SCALE: Final = 0.01
 LEEWAY_MB: Final = 24.0
@@ -25,10 +27,10 @@ LEEWAY_MB: Final = 24.0
 
 _RUN: Final = f"""{sizes.PEAK}
 import json
-import eventlog.scan
+import eventlog.scan, eventlog.split
 from cli.app import main
 
-eventlog.scan.LONGEST = int(sys.argv[2])
+eventlog.scan.LONGEST = eventlog.split.LONGEST = int(sys.argv[2])
 for arguments in json.loads(sys.argv[1]):
     sys.argv, code = ["switchlog", *arguments], None
     try:

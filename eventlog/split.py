@@ -1,0 +1,155 @@
+"""Where lines end: a stream of blocks cut into texts, at newlines and around runs of NULs.
+
+Law: bytes in, texts out, the same for any division into blocks. Bounded: of a line over 1 MiB only the last 16 KiB are
+kept.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from eventlog import codec
+from eventlog.look import is_candidate
+
+LONGEST: Final = 1 << 20
+"""Bytes; a longer line is foreign."""
+
+_ZEROS: Final = bytes(4096)
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
+
+
+class Text(NamedTuple):
+    """A stretch between newlines and runs of NULs. ``data`` ends with its newline if it has one.
+
+    ``length`` counts all of it; of an overlong one ``data`` holds the last bytes only. ``zeros``: it is a NUL run.
+    ``behind``: it stands behind one that a power cut can have left in the middle of a line.
+    """
+
+    offset: int
+    length: int
+    data: bytes
+    zeros: bool = False
+    behind: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.data.endswith(b"\n")
+
+
+class Stretch(NamedTuple):
+    """Whole foreign lines, one behind the other, none of them worth a look of its own; without their newlines."""
+
+    offset: int
+    lines: list[bytes]
+
+    @property
+    def length(self) -> int:
+        return sum(map(len, self.lines)) + len(self.lines)
+
+    def last(self, most: int) -> list[tuple[int, int]]:
+        """Offset and length of the last lines, ``most`` of them."""
+        end, found = self.offset + self.length, []
+        for line in reversed(self.lines[-most:]):
+            end -= len(line) + 1
+            found.append((end, len(line) + 1))
+        return found[::-1]
+
+    def texts(self) -> Iterator["Text"]:
+        """The lines, each for itself."""
+        for (offset, length), line in zip(self.last(len(self.lines)), self.lines, strict=True):
+            yield Text(offset, length, line + b"\n")
+
+
+class Splitter:
+    """Cuts a stream of blocks at ``\\n`` and around runs of NULs.
+
+    Most lines of a transcript are the host's. Those that stand together within a block come out as one
+    :class:`Stretch`: they are split, tested and counted, and no object is made of each. The same bytes in smaller
+    blocks come out as more :class:`Text` s, but their :func:`eventlog.scan.pieces` are the same.
+    """
+
+    def __init__(self) -> None:
+        self.offset = 0  # of the text that is being gathered
+        self._parts: list[bytes] = []
+        self._length = 0
+        self._zeros = False
+        self._midline = False  # the run of NULs began behind other bytes of its line
+        self._behind = False
+
+    def feed(self, block: bytes) -> Iterator[Text | Stretch]:
+        """What ends within ``block``; what is left waits for the next one."""
+        at = 0
+        while at < len(block):
+            if self._zeros:
+                end = _end_of_zeros(block, at)
+                self._length += end - at
+                if end < len(block):  # the newline behind a run of NULs is the run's
+                    ending = block[end : end + 1] if block[end : end + 1] == b"\n" else b""
+                    # A single NUL in the middle of a line is a flipped bit: what a crash leaves out is a block's part.
+                    behind = not ending and (self._length > 1 or not self._midline)
+                    yield self._end(ending)
+                    self._behind = behind
+                    end += len(ending)
+            elif (end := block.find(b"\0", at)) >= 0:
+                yield from self._lines(block[at:end])
+                self._midline = self._length > 0
+                if self._midline:
+                    yield self._end(b"")
+                self._zeros = True
+            else:
+                yield from self._lines(block[at:] if at else block)
+                end = len(block)
+            at = end
+
+    def rest(self) -> Text | None:
+        """What has no end yet, without taking it: a stream may go on behind it."""
+        if not self._length:
+            return None
+        return Text(self.offset, self._length, b"".join(self._parts), self._zeros, self._behind)
+
+    def _lines(self, block: bytes) -> Iterator[Text | Stretch]:
+        """Of bytes without a NUL."""
+        *lines, rest = block.split(b"\n")
+        done = 0  # lines that are given out
+        if lines and (self._length or not self.offset or self._behind):  # begun earlier, or the file's header
+            yield self._end(lines[0] + b"\n")
+            done = 1
+        for number, line in enumerate(lines[done:], done):
+            if is_candidate(line) or not line or line.isspace():
+                if done < number:
+                    yield self._stretch(lines[done:number])
+                yield self._end(line + b"\n")
+                done = number + 1
+        if done < len(lines):
+            yield self._stretch(lines[done:])
+        self._gather(rest)
+
+    def _stretch(self, lines: list[bytes]) -> Stretch:
+        stretch = Stretch(self.offset, lines)
+        self.offset += stretch.length
+        return stretch
+
+    def _gather(self, part: bytes) -> None:
+        if not part:
+            return
+        self._parts.append(part)
+        self._length += len(part)
+        if self._length > LONGEST:
+            self._parts = [b"".join(self._parts)[-codec.LONGEST :]]
+
+    def _end(self, part: bytes) -> Text:
+        if self._parts:
+            self._gather(part)
+            text = Text(self.offset, self._length, b"".join(self._parts), self._zeros, self._behind)
+        else:
+            text = Text(self.offset, self._length + len(part), part, self._zeros, self._behind)
+        self.offset += text.length
+        self._parts, self._length, self._zeros, self._behind = [], 0, False, False
+        return text
+
+
+def _end_of_zeros(block: bytes, at: int) -> int:
+    while block.startswith(_ZEROS, at):  # a long run costs a comparison, not a search
+        at += len(_ZEROS)
+    found = _NOT_ZERO.search(block, at)
+    return found.start() if found is not None else len(block)
