@@ -105,15 +105,18 @@ def _of_hook(hook: Hook | None, error: Exception) -> str | Outcome | None:
 def _of_table(error: Exception, now: datetime) -> Outcome | None:
     if comes_from(error, FRAMEWORKS):
         return None
-    broken = get(error, "original_exception")  # litellm's wrapper of a stream that broke
-    if isinstance(broken, Exception) and type(broken) is not type(error):
-        return _of_table(broken, now)
+    broken = get(error, "original_exception") if comes_from(error, ("litellm",)) else None  # its broken streams
+    return (_of_client(broken, now) if isinstance(broken, Exception) else None) or _of_client(error, now)
+
+
+def _of_client(error: Exception, now: datetime) -> Outcome | None:
     named, reason = by_class(error)
     answer = of_response(error, now) or of_response(get(error, "response"), now) or _of_type(error, now)
     if answer is None:
         return None if reason is None else Outcome(reason, retry_after_ms=_asked(error))
     if reason is not None and named in MORE_THAN_STATUS:
-        answer = replace(answer, reason=reason)
+        status = None if reason == reasons.NETWORK else answer.status  # that one no server has said
+        answer = replace(answer, reason=reason, status=status)
     return answer if answer.retry_after_ms is not None else replace(answer, retry_after_ms=_asked(error))
 
 
@@ -130,9 +133,9 @@ def _of_type(error: Exception, now: datetime) -> Outcome | None:
 
 def _kinds(error: Exception) -> Iterator[str]:
     body = get(error, "body")
-    outer = body if isinstance(body, Mapping) else {}
+    outer = body if isinstance(body, dict) else {}
     inner = outer.get("error")
-    holders = ({name: get(error, name) for name in _KINDS}, inner if isinstance(inner, Mapping) else {}, outer)
+    holders = ({name: get(error, name) for name in _KINDS}, inner if isinstance(inner, dict) else {}, outer)
     return (kind for name in _KINDS for holder in holders if isinstance(kind := holder.get(name), str))
 
 
@@ -142,7 +145,7 @@ _KINDS: Final = ("code", "type", "status")
 
 def _asked(error: Exception) -> int | None:
     """The seconds in ``retry_after``, where pydantic-ai has put them."""
-    seconds = get(error, "retry_after")
+    seconds = get(error, "retry_after") if comes_from(error, ("pydantic_ai",)) else None
     if not isinstance(seconds, int | float) or not 0 <= seconds < DAY_MS:
         return None
     return min(round(seconds * 1000), DAY_MS)
@@ -177,15 +180,15 @@ def _body(value: object) -> str:
         if get(holder, "_content") is False:
             continue  # of requests, with stream=True: not read yet, and to read it could block
         content = get(holder, "content")
-        if isinstance(content, bytes):  # to decode all of a large body, requests would first guess how
+        if isinstance(content, bytes) and content:  # to decode all of a large body, requests would first guess how
             return content[: 4 * _LONGEST].decode("utf-8", "replace")[:_LONGEST]
-        if isinstance(text := get(holder, "text"), str):
+        if isinstance(text := get(holder, "text"), str) and text:
             return text[:_LONGEST]
     return _text(value) if isinstance(value, Exception) else ""
 
 
 def _text(error: object) -> str:
     try:
-        return str(error)[:_LONGEST]
+        return str(error)[:_LONGEST] or type(error).__name__
     except Exception:  # noqa: BLE001  (an author's __str__ may do anything, and the failure must still be recorded)
         return type(error).__name__

@@ -24,10 +24,10 @@ def pieces(text: Text | Stretch) -> Iterator[Piece]:
     elif text.length > len(text.data) or text.length > LONGEST:
         yield from _overlong(text)
     else:
-        yield from _line(text.offset, text.data, behind=text.behind)
+        yield from _line(text.offset, text.data, text.behind)
 
 
-def _line(offset: int, data: bytes, *, behind: bool) -> Iterator[Piece]:
+def _line(offset: int, data: bytes, behind: bytes | None) -> Iterator[Piece]:
     line = data.removesuffix(b"\n")
     if not line.strip():
         yield Piece(offset, len(data), Kind.BLANK)
@@ -44,7 +44,7 @@ def _line(offset: int, data: bytes, *, behind: bool) -> Iterator[Piece]:
         else:
             yield _judge(offset, len(data), line, fields)
         return
-    yield from _glued(offset, data, line, behind=behind)
+    yield from _glued(offset, data, line, behind)
 
 
 def _judge(offset: int, length: int, line: bytes, fields: dict[str, object]) -> Piece:
@@ -62,7 +62,7 @@ def _judge(offset: int, length: int, line: bytes, fields: dict[str, object]) -> 
     return Piece(offset, length, Kind.FOREIGN)
 
 
-def _glued(offset: int, data: bytes, line: bytes, *, behind: bool) -> Iterator[Piece]:
+def _glued(offset: int, data: bytes, line: bytes, behind: bytes | None) -> Iterator[Piece]:
     """A line that is no object: look for whole sealed records inside it, each from the nearest head before its seal."""
     done = 0
     for ending in seal.ENDINGS.finditer(line):
@@ -83,10 +83,16 @@ def _glued(offset: int, data: bytes, line: bytes, *, behind: bool) -> Iterator[P
         return
     if done:
         yield from _fragment(offset + done, data[done:])
-    elif behind and seal.is_sealed(line) and not line.startswith(b'{"'):
-        yield Piece(offset, len(data), None)  # the end of a record whose beginning a power cut took
+    elif behind is not None and seal.is_sealed(line) and not line.startswith(b'{"') and not _flipped(behind, line):
+        yield Piece(offset, len(data), None)  # the end of a record out of which a power cut took a part
     else:
         yield _unreadable(offset, len(data), line)
+
+
+def _flipped(before: bytes, line: bytes) -> bool:
+    """Whether the NUL between the two is one flipped bit of a whole record: damage, and not a power cut's work."""
+    start = before[before.rfind(HEAD) :] if HEAD in before else b""
+    return bool(start) and any(seal.seal_of(start + bytes([1 << bit]) + line) is not None for bit in range(8))
 
 
 def _fragment(offset: int, data: bytes) -> Iterator[Piece]:

@@ -22,14 +22,14 @@ class Text(NamedTuple):
     """A stretch between newlines and runs of NULs. ``data`` ends with its newline if it has one.
 
     ``length`` counts all of it; of an overlong one ``data`` holds the last bytes only. ``zeros``: it is a NUL run.
-    ``behind``: it stands behind one that a power cut can have left in the middle of a line.
+    ``behind``: it stands behind such a run in its line; if that is a single NUL, these bytes stand before it.
     """
 
     offset: int
     length: int
     data: bytes
     zeros: bool = False
-    behind: bool = False
+    behind: bytes | None = None
 
     @property
     def ended(self) -> bool:
@@ -73,8 +73,8 @@ class Splitter:
         self._parts: list[bytes] = []
         self._length = 0
         self._zeros = False
-        self._midline = False  # the run of NULs began behind other bytes of its line
-        self._behind = False
+        self._before = b""  # what stands in the line before the run of NULs
+        self._behind: bytes | None = None
 
     def feed(self, block: bytes) -> Iterator[Text | Stretch]:
         """What ends within ``block``; what is left waits for the next one."""
@@ -85,16 +85,17 @@ class Splitter:
                 self._length += end - at
                 if end < len(block):  # the newline behind a run of NULs is the run's
                     ending = block[end : end + 1] if block[end : end + 1] == b"\n" else b""
-                    # A single NUL in the middle of a line is a flipped bit: what a crash leaves out is a block's part.
-                    behind = not ending and (self._length > 1 or not self._midline)
+                    single, before = self._length == 1, self._before
                     yield self._end(ending)
-                    self._behind = behind
+                    self._behind = None if ending else before if single else b""
                     end += len(ending)
             elif (end := block.find(b"\0", at)) >= 0:
                 yield from self._lines(block[at:end])
-                self._midline = self._length > 0
-                if self._midline:
-                    yield self._end(b"")
+                self._before = b""
+                if self._length:
+                    text = self._end(b"")
+                    self._before = text.data[-codec.LONGEST :]
+                    yield text
                 self._zeros = True
             else:
                 yield from self._lines(block[at:] if at else block)
@@ -111,7 +112,8 @@ class Splitter:
         """Of bytes without a NUL."""
         *lines, rest = block.split(b"\n")
         done = 0  # lines that are given out
-        if lines and (self._length or not self.offset or self._behind):  # begun earlier, or the file's header
+        begun = self._length > 0 or self._behind is not None
+        if lines and (begun or not self.offset):  # begun in an earlier block, or the file's header
             yield self._end(lines[0] + b"\n")
             done = 1
         for number, line in enumerate(lines[done:], done):
@@ -144,7 +146,7 @@ class Splitter:
         else:
             text = Text(self.offset, self._length + len(part), part, self._zeros, self._behind)
         self.offset += text.length
-        self._parts, self._length, self._zeros, self._behind = [], 0, False, False
+        self._parts, self._length, self._zeros, self._behind = [], 0, False, None
         return text
 
 

@@ -101,7 +101,7 @@ _BY_BODY: Final = (
         {400, 403, 429},
         _says(
             r"insufficient.?(quota|balance|funds|credit)|credit balance|enable billing|billing_(not|hard)"
-            r"|exceeded.(your.)?current.(token.)?quota|regain access on|余额不足"
+            r"|exceeded.(your.)?current.(token.)?quota|regain access on|code\W{1,4}1113\b"
         ),
         reasons.BILLING,
     ),
@@ -247,4 +247,4 @@ def _capped(wait: float) -> int:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text) else None
+    return float(text) if re.fullmatch(r"\d{1,13}(\.\d{1,9})?", text) else None

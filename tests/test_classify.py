@@ -20,11 +20,21 @@ from hypothesis import strategies as st
 from loopback import Answer, Provider, free_port, get, healthy, silent_server
 
 from eventlog.outcomes import Outcome, ResponseRefused, is_response, of_exception, of_response
-from replay.classify import BY_STATUS, Verdict, classify, retry_after
+from replay.classify import (
+    BY_STATUS,
+    BY_TYPE,
+    Verdict,
+    classify,
+    classify_type,
+    retry_after,
+    until_reset,
+    wait_in_body,
+)
 from replay.reasons import BLAMELESS, BLAMING
 
 NOW = datetime(2026, 4, 2, 5, 0, tzinfo=UTC)
 KNOWN = BLAMING | BLAMELESS
+DAY = timedelta(days=1)
 
 # The table.
 
@@ -86,6 +96,16 @@ def test_a_status_below_400_is_no_failure(status: int) -> None:
         (400, "API key not valid. Invalid API key.", "auth"),
         (400, "Incorrect API key provided", "auth"),
         (403, "expired access token", "auth"),
+        (400, "Invalid 'max_tokens': integer below minimum value", "invalid_request"),
+        (400, "Unknown parameter: 'safety_identifier'", "invalid_request"),
+        (400, "Your credit balance is too low", "billing"),
+        (402, "usage limit reached, resets at 14:00", "rate_limit"),
+        (402, "top up", "billing"),
+        (403, "Quota exceeded for requests", "rate_limit"),
+        (403, "Project does not have access to model gpt-5", "model_not_found"),
+        (429, "RESOURCE_EXHAUSTED: You exceeded your current quota, check your plan and billing", "rate_limit"),
+        (429, "engine_overloaded_error", "overloaded"),
+        (429, "Request too large for gpt-4o", "context_overflow"),
         (400, "The model `x` does not exist", "model_not_found"),
         (400, "model kimi/k9 not found", "model_not_found"),
         (400, "messages: at least one message is required", "invalid_request"),
@@ -124,7 +144,10 @@ def test_every_reason_of_the_table_is_a_known_one() -> None:
         ({"retry-after": "Thu, 02 Apr 2026 07:00:30 +0200"}, 30_000),
         ({"retry-after": "Thu, 02 Apr 2026 05:00:30 -0000"}, 30_000),
         ({"retry-after": "Thu, 02 Apr 2026 04:59:00 GMT"}, 0),
-        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 251_627_194_799_000),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400_000),
+        ({"retry-after": "86401"}, 86_400_000),
+        ({"retry-after-ms": "99999999999"}, 86_400_000),
+        ({"retry-after": "2026-04-02T05:00:30Z"}, 30_000),
         ({"retry-after": ""}, None),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "1e3"}, None),
@@ -143,17 +166,117 @@ def test_how_long_a_provider_wants_peace(headers: Mapping[str, str], wait: int |
     assert classify(429, headers, "", NOW) == Verdict("rate_limit", 429, wait)
 
 
+EPOCH = int(NOW.timestamp()) + 40
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        # OpenAI and those who copy it: spans, one for each limit.
+        ({"x-ratelimit-reset-requests": "1s"}, 1_000),
+        ({"X-RateLimit-Reset-Tokens": "6m0s"}, 360_000),
+        ({"x-ratelimit-reset-tokens": "20ms"}, 20),
+        ({"x-ratelimit-reset-tokens": "1h2m3.5s"}, 3_723_500),
+        ({"x-ratelimit-reset-tokens": "9d"}, 86_400_000),
+        ({"x-ratelimit-reset-tokens": "1s", "x-ratelimit-remaining-tokens": "0"}, 1_000),
+        ({"x-ratelimit-reset-tokens": "1s", "x-ratelimit-remaining-tokens": "12"}, None),
+        ({"x-ratelimit-reset-tokens": "1s", "x-ratelimit-remaining-tokens": "some"}, None),
+        (
+            {
+                "x-ratelimit-reset-tokens": "1s",
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-requests": "8h",
+                "x-ratelimit-remaining-requests": "7",
+                "x-ratelimit-reset-input-images": "4s",
+                "x-ratelimit-remaining-input-images": "0",
+            },
+            4_000,
+        ),
+        # Azure and the draft of the IETF: seconds.
+        ({"x-ratelimit-reset-requests": "10"}, 10_000),
+        ({"ratelimit-reset": "10", "ratelimit-remaining": "0"}, 10_000),
+        # GitHub: seconds since 1970; OpenRouter: milliseconds.
+        ({"x-ratelimit-reset": f"{EPOCH}"}, 40_000),
+        ({"x-ratelimit-reset": f"{EPOCH}500"}, 40_500),
+        ({"x-ratelimit-reset": f"{EPOCH - 80}"}, 0),
+        ({"x-ratelimit-reset": "9999999999"}, 86_400_000),
+        # Anthropic.
+        ({"anthropic-ratelimit-tokens-reset": "2026-04-02T05:00:30Z"}, 30_000),
+        ({"anthropic-ratelimit-tokens-reset": "2026-04-02T07:00:30+02:00"}, 30_000),
+        ({"anthropic-ratelimit-tokens-reset": "2026-04-02T04:00:30Z"}, 0),
+        ({"anthropic-ratelimit-unified-reset": f"{EPOCH}"}, 40_000),
+        *(({"x-ratelimit-reset": text}, None) for text in ("", "soon", "-5", "1e9", "5 s", "s", "1" * 30, "1y", "nan")),
+        ({"x-ratelimit-resets": "5", "reset": "5", "x-ratelimit-limit": "5"}, None),
+    ],
+)
+def test_when_the_limits_that_bind_are_lifted(headers: Mapping[str, str], wait: int | None) -> None:
+    assert until_reset(headers, NOW) == wait
+    assert classify(429, headers, "", NOW) == Verdict("rate_limit", 429, wait)
+    assert classify(500, headers, "", NOW) == Verdict("server_error", 500), "there a limit is not what failed"
+    assert classify(429, {**headers, "retry-after": "5"}, "", NOW) == Verdict("rate_limit", 429, 5_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "wait"),
+    [
+        ('{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"37s"}', 37_000),
+        ("{'@type': 'type.googleapis.com/google.rpc.RetryInfo', 'retryDelay': '0.847s'}", 847),
+        ('{"error":{"type":"usage_limit_reached","resets_in_seconds":3600}}', 3_600_000),
+        (f'{{"metadata":{{"headers":{{"X-RateLimit-Reset":"{EPOCH}000"}}}}}}', 40_000),
+        ("Please try again in 1.2s. Visit https://example.org", 1_200),
+        ("Please try again in 6m0s.", 360_000),
+        ("please try again after 1 seconds", 1_000),
+        ("Please retry after 23 seconds.", 23_000),
+        ("Please retry in 37.5s.", 37_500),
+        ("try again in 9999d", 86_400_000),
+        ("try again in a while", None),
+        ("try again later", None),
+        ('"retryDelay": "soon"', None),
+    ],
+)
+def test_what_an_error_says_in_words(body: str, wait: int | None) -> None:
+    assert wait_in_body(body, NOW) == wait
+    assert classify(429, {}, body, NOW) == Verdict("rate_limit", 429, wait)
+    assert classify(429, {"retry-after": "1"}, body, NOW) == Verdict("rate_limit", 429, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "verdict"),
+    [
+        ("overloaded_error", "Overloaded", Verdict("overloaded")),
+        ("RESOURCE_EXHAUSTED", "x", Verdict("rate_limit")),
+        ("rate_limit_exceeded", "Please try again in 2s.", Verdict("rate_limit", None, 2_000)),
+        ("rate_limit_error", "Request too large for this model", Verdict("context_overflow")),
+        ("invalid_request_error", "prompt is too long", Verdict("context_overflow")),
+        ("invalid_request_error", "messages: required", Verdict("invalid_request")),
+        ("insufficient_quota", "x", Verdict("billing")),
+        ("of_no_provider", "rate limit", None),
+        ("", "", None),
+    ],
+)
+def test_an_error_without_a_status_is_what_it_calls_itself(kind: str, body: str, verdict: Verdict | None) -> None:
+    assert classify_type(kind, body, NOW) == verdict
+
+
+def test_every_name_stands_for_a_known_reason() -> None:
+    assert set(BY_TYPE.values()) <= KNOWN
+    assert all(name == name.lower() for name in BY_TYPE)
+
+
 @given(st.timedeltas(timedelta(0), timedelta(days=400)))
 def test_a_date_is_counted_from_now(span: timedelta) -> None:
     date = (NOW + span).replace(microsecond=0)
     for text in (format_datetime(date, usegmt=True), format_datetime(date)):
-        assert retry_after({"Retry-After": text}, NOW) == (date - NOW) // timedelta(milliseconds=1)
+        assert retry_after({"Retry-After": text}, NOW) == min(date - NOW, DAY) // timedelta(milliseconds=1)
 
 
 @given(
     st.integers(-5, 700),
-    st.dictionaries(st.sampled_from(["retry-after", "Retry-After-Ms", "x"]), st.text(max_size=60)),
-    st.text(max_size=60),
+    st.dictionaries(
+        st.sampled_from(["retry-after", "Retry-After-Ms", "x-ratelimit-reset", "anthropic-ratelimit-tokens-reset"]),
+        st.text(max_size=60) | st.from_regex(r"[0-9]{1,40}(ms|s|m|h|d|\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}T.*"),
+    ),
+    st.text(max_size=60) | st.from_regex(r"(try again|retry) (in|after) [0-9]{1,30}(s| seconds)"),
     st.integers(-(10**30), 10**30),
 )
 def test_no_answer_can_raise(status: int, headers: Mapping[str, str], body: str, offset: int) -> None:
@@ -161,7 +284,7 @@ def test_no_answer_can_raise(status: int, headers: Mapping[str, str], body: str,
     assert (verdict is None) == (status < 400)
     if verdict is not None:
         assert verdict.reason in KNOWN
-        assert verdict.retry_after_ms is None or verdict.retry_after_ms >= 0
+        assert verdict.retry_after_ms is None or 0 <= verdict.retry_after_ms <= 86_400_000
     wait = retry_after({"retry-after": f"Mon, 01 Jan 2024 00:00:00 {offset:+05}"}, NOW)
     assert wait is None or wait >= 0
 

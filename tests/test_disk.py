@@ -31,6 +31,14 @@ SEEN: list[tuple[int, str, int]] = [
     (1000000, "zeros inside", 5),
     (1000000, "ENOSPC", 6),
     (1000030, "stale records", 15),
+    (1000049, "short write", 52),
+    (1000163, "short write", 45),
+    (1000050, "ENOSPC", 3),
+    (1000050, "ENOSPC", 5),
+    (1000284, "EIO on sync", 74),
+    (1000065, "rename", 70),
+    (1000190, "rename", 9),
+    (1000070, "jumping clock", 11),
 ]
 """Cases that once failed, the log's fault or the harness's own: ``check(seed, fault, crash)``, as a note names them."""
 

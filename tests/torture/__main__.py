@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -37,13 +38,28 @@ def main() -> int:
         return 130
     rows, seconds = merged(row for _, row in found), time.monotonic() - began
     few = too_few(rows) if plan.scale >= 1 else []
-    print(table(rows))
-    print(f"\nseed {plan.seed}, scale {plan.scale:g}, {seconds:.0f} s on {os.cpu_count()} cores")
-    for told in few:
-        print(f"too few: {told}")
+    when = f"{datetime.now(UTC):%Y-%m-%d}"
+    told = [
+        table(rows),
+        "",
+        f"{when}: seed {plan.seed}, scale {plan.scale:g}, {seconds:.0f} s on {os.cpu_count()} cores",
+    ]
+    told += [f"too few: {one}" for one in few]
+    print("\n".join(told))
+    if options.write is not None:
+        write(options.write, "\n".join(told))
     if options.json is not None:
         options.json.write_text(json.dumps(figures(rows, plan.seed, plan.scale, seconds), indent=1) + "\n")
     return 1 if few or any(row.faults for row in rows) else 0
+
+
+def write(page: Path, told: str) -> None:
+    """Put the table between the marks of a page."""
+    before, mark, rest = page.read_text(encoding="utf-8").partition("<!-- torture -->\n")
+    _, end, after = rest.partition("<!-- /torture -->")
+    if not mark or not end:
+        raise SystemExit(f"{page}: no <!-- torture --> … <!-- /torture --> to write between")
+    page.write_text(f"{before}{mark}\n```text\n{told}\n```\n\n{end}{after}", encoding="utf-8")
 
 
 def run(jobs: list[Job], live: bool) -> Iterator[tuple[int, Row]]:
@@ -139,6 +155,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--section", choices=SECTIONS, help="this one only")
     parser.add_argument("--scale", type=float, default=LONG if os.environ.get("TORTURE") == "long" else 1.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the table between the marks of a page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     return parser.parse_args()
 

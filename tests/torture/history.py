@@ -244,8 +244,8 @@ def other_sessions_log() -> bytes:
     """What the blocks of the disk may have belonged to before: another session's sealed log, but for its beginning.
 
     A block with a whole first record of a stranger, where our own header is lost, makes the file the stranger's:
-    without a header the first record that begins a chain names the session (a renamed file must stay readable). So it is
-    written, and so docs/guarantees.md has it among the limits.
+    without a header the first record that begins a chain names the session, for a renamed file must stay readable.
+    docs/guarantees.md has it among the limits.
     """
     from logs import OTHER, Draft  # here, so that a process without pytest's path fails at its first use
 

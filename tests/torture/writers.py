@@ -68,8 +68,8 @@ def work(place: str, writers: int, events: int, hosted: bool) -> list[Row]:
 
 
 def _append(log: Path, number: int) -> bytes:
-    """The host writes a line, once the file is there."""
-    if not log.exists():
+    """The host writes a line, once the file is begun: else its line would stand where the header belongs."""
+    if not log.exists() or not log.stat().st_size:
         return b""
     line = message(f"{number:08x}", None, "hello " * (number % 50))
     with log.open("ab", buffering=0) as file:
