@@ -69,12 +69,22 @@ def of_exception(error: BaseException, now: datetime, hook: Hook | None = None) 
 
 def _of_group(group: BaseExceptionGroup[BaseException], now: datetime, hook: Hook | None) -> Outcome | None:
     """A task group's errors: if one is the author's own, so is the group; else the first that blames the model."""
-    outcomes = [of_exception(one, now, hook) for one in group.exceptions]
+    outcomes = [of_exception(one, now, hook) for one in _errors(group)]
     known = [one for one in outcomes if one is not None]
     if len(known) < len(outcomes):
         return None
     told = [one for one in known if one.reason != reasons.ABORTED] or known
     return next((one for one in told if reasons.blames(one.reason)), told[0])
+
+
+def _errors(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    waiting: list[BaseException] = [group]  # no recursion: a group can be nested deeper than Python's own limit
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(reversed(one.exceptions))
+        else:
+            yield one
 
 
 def of_response(response: object, now: datetime) -> Outcome | None:

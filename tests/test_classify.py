@@ -587,6 +587,97 @@ def test_a_clients_error_that_carries_a_status_is_judged_by_it(error: Exception,
     assert of_exception(error, NOW) == outcome
 
 
+WEB = made("starlette.exceptions.HTTPException")
+BROKEN = made("litellm.exceptions.MidStreamFallbackError", OPENAI_API)
+PYDANTIC = made("pydantic_ai.exceptions.ModelAPIError")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (raised(OPENAI_API, "x", code="rate_limit_exceeded", type="requests"), Outcome("rate_limit", error="x")),
+        (raised(OPENAI_API, "x", code=None, type="server_error"), Outcome("server_error", error="x")),
+        (
+            raised(OPENAI_API, "try again in 2s", type="rate_limit_error"),
+            Outcome("rate_limit", None, 2_000, "try again in 2s"),
+        ),
+        (raised(OPENAI_API, "x", code=502, body={"code": 502}), Outcome("server_error", 502, None, "x")),
+        (raised(OPENAI_API, "x", code=["odd"], type=7, body="odd"), Outcome("unknown", error="x")),
+        (
+            raised(ANTHROPIC_API, "x", status_code=200, body={"error": {"type": "overloaded_error"}}),
+            Outcome("overloaded", error="x"),
+        ),
+        (raised(BROKEN, "x", status_code=500, original_exception=TimeoutError()), Outcome("timeout", error="x")),
+        (raised(BROKEN, "x", status_code=503, original_exception=KeyError()), Outcome("overloaded", 503, None, "x")),
+        (raised(OPENAI_CONNECTION, "x", status_code=500), Outcome("network", error="x")),
+        (
+            raised(made("litellm.exceptions.ContextWindowExceededError", OPENAI_API), "x", status_code=400),
+            Outcome("context_overflow", 400, None, "x"),
+        ),
+        (raised(PYDANTIC, "x"), Outcome("unknown", error="x")),
+        (raised(made("pydantic_ai.exceptions.ModelTimeoutError", PYDANTIC), "x"), Outcome("timeout", error="x")),
+        (
+            raised(made("pydantic_ai.exceptions.ModelRateLimitError", PYDANTIC), "x", retry_after=37.5),
+            Outcome("rate_limit", None, 37_500, "x"),
+        ),
+        (raised(PYDANTIC, "x", status_code=429, retry_after=1e300), Outcome("rate_limit", 429, None, "x")),
+        (raised(PYDANTIC, "x", status_code=429, retry_after=-1), Outcome("rate_limit", 429, None, "x")),
+    ],
+)
+def test_an_error_without_a_status_of_http_is_judged_by_its_own_name(error: Exception, outcome: Outcome) -> None:
+    assert of_exception(error, NOW) == outcome
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"code": 503}, None),
+        ({"status": 404}, None),
+        ({"code": 503, "headers": {}}, "overloaded"),
+        ({"code": 503, "response": object()}, "overloaded"),
+        ({"status": 503, "headers": {}}, "overloaded"),
+        ({"status_code": 503}, "overloaded"),
+    ],
+)
+def test_a_code_alone_may_be_a_databases(attributes: dict[str, object], reason: str | None) -> None:
+    found = of_exception(raised(made("pymongo.errors.OperationFailure"), "x", **attributes), NOW)
+    assert (found.reason if found else None) == reason
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("starlette.exceptions.HTTPException", "fastapi.exceptions.HTTPException", "tornado.web.HTTPError"),
+        *("werkzeug.exceptions.NotFound", "aiohttp.web_exceptions.HTTPNotFound", "ninja.errors.HttpError"),
+        *("rest_framework.exceptions.APIException", "litestar.exceptions.HTTPException", "sanic.exceptions.NotFound"),
+    ],
+)
+def test_a_web_frameworks_own_error_says_nothing_of_the_model(name: str) -> None:
+    for kind in (made(name), made("mine.GatewayError", made(name))):
+        for attribute in ("status_code", "status", "code"):
+            error = raised(kind, "x", headers={"Retry-After": "7"}, **{attribute: 503})
+            assert of_exception(error, NOW) is None
+            assert of_response(error, NOW) is None
+            assert of_exception(error, NOW, lambda _: "overloaded") == Outcome("overloaded", error="x")
+
+
+def test_a_body_that_was_not_read_is_not_read_for_it() -> None:
+    class Unread:
+        status_code, headers, _content = 429, {}, False
+
+        @property
+        def content(self) -> bytes:
+            raise AssertionError("read")
+
+        text = content
+
+    assert of_response(Unread(), NOW) == Outcome("rate_limit", 429, None, "HTTP 429")
+    read = SimpleNamespace(status_code=429, headers={}, content="余 insufficient_quota".encode() * 9_000, text="other")
+    found = of_response(read, NOW)
+    assert found is not None
+    assert (found.reason, len(found.error or "")) == ("billing", 10_000 + len("HTTP 429: "))
+
+
 @pytest.mark.parametrize(
     "error",
     [

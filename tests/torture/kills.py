@@ -72,7 +72,7 @@ def killed_at_each_call(name: str) -> list[Row]:
         with Nursery() as nursery:
             return runs.kill_at_each_call(nursery, _scene(name), folder)
 
-    return [row(f"killed at each system call, {name} log", faults.no_strace, work)]
+    return [row(f"kill at each call, {name}", faults.no_strace, work)]
 
 
 def refused_at_each_call(name: str) -> list[Row]:
@@ -82,7 +82,7 @@ def refused_at_each_call(name: str) -> list[Row]:
         with Nursery() as nursery:
             return runs.error_at_each_call(nursery, _scene(name), folder, every=True)
 
-    return [row(f"an error of each system call, {name} log", faults.no_strace, work)]
+    return [row(f"each call's errors, {name}", faults.no_strace, work)]
 
 
 def mid_write(seed: int, times: int) -> list[Row]:
@@ -103,7 +103,7 @@ def mid_write(seed: int, times: int) -> list[Row]:
     return [
         row("killed in mid-write", faults.no_shim, die, seed=seed, times=times),
         row("a short write", faults.no_shim, come_short, seed=seed, times=times),
-        row("EIO of a sync that lost the data", faults.no_shim, lose, seed=seed, times=times),
+        row("EIO, its data lost", faults.no_shim, lose, seed=seed, times=times),
     ]
 
 
@@ -119,8 +119,8 @@ def outside(seed: int, times: int) -> list[Row]:
             return runs.kill_from_outside(nursery, folder / NAME, chance, 80, 8)
 
     return [
-        row("killed from outside", possible, one, seed=seed, times=times),
-        row("killed from outside, eight at once", possible, eight, seed=seed, times=times),
+        row("kills, one writer", possible, one, seed=seed, times=times),
+        row("kills, eight writers", possible, eight, seed=seed, times=times),
     ]
 
 
@@ -135,8 +135,8 @@ def disk(seed: int, times: int) -> list[Row]:
             return runs.short_writes(nursery, folder, sorted(chance.sample(range(420), 60)))
 
     return [
-        row("ENOSPC of a small disk", faults.no_mount, full, seed=seed, times=times),
-        row("a short write, then EFBIG", possible, bounded, seed=seed, times=times),
+        row("ENOSPC, a small disk", faults.no_mount, full, seed=seed, times=times),
+        row("short write, then EFBIG", possible, bounded, seed=seed, times=times),
     ]
 
 
@@ -156,10 +156,10 @@ def hosts(seed: int, times: int) -> list[Row]:
 
     return [
         row(
-            "replaced and deleted in a loop", possible, loop("say", "copy", "replace", "delete"), seed=seed, times=times
+            "replaced in a loop", possible, loop("say", "copy", "replace", "delete"), seed=seed, times=times
         ),
         row("cut in a loop", possible, loop("say", "cut"), seed=seed, times=times),
-        row("replaced, cut, deleted between appends", possible, between, seed=seed, times=times),
+        row("replaced between appends", possible, between, seed=seed, times=times),
     ]
 
 
@@ -179,4 +179,4 @@ def forks(rounds: int) -> list[Row]:
                         total.faults += run.faults
         return total
 
-    return [row("forked with an open session", possible, work, times=rounds)]
+    return [row("forked, session open", possible, work, times=rounds)]

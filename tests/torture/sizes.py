@@ -219,14 +219,14 @@ def sizes(scale: float) -> list[Size]:
 
     return [
         Size(
-            "one line of gigabytes",
+            "5 GB line",
             mebibytes * MIB,
             lambda folder: written(folder, (block for _ in range(mebibytes))),
             both,
             f"1 other line ({mebibytes * MIB:,} bytes)".encode(),
         ),
         Size(
-            "one line of gigabytes, through a pipe",
+            "5 GB line, a pipe",
             mebibytes * MIB,
             nowhere,
             (("show",),),
@@ -234,14 +234,14 @@ def sizes(scale: float) -> list[Size]:
             lambda: (block for _ in range(mebibytes)),
         ),
         Size(
-            "ten million lines",
+            "10 M lines of a host",
             lines,
             lambda folder: written(folder, stretch(MESSAGE, lines)),
             both,
             say(lines).encode(),
         ),
         Size(
-            "ten million lines of any text",
+            "10 M lines of any text",
             lines,
             lambda folder: written(folder, stretch(b"not JSON\n", lines)),
             (("show",),),
@@ -256,14 +256,14 @@ def sizes(scale: float) -> list[Size]:
             bound_mb=FLAT_MB + 200 * own / 1_000_000,
         ),
         Size(
-            "the newest of a folder of sessions",
+            "100,000 sessions, newest",
             files,
             lambda folder: sessions(folder, files),
             (("show",),),
             f"s-{files - 1:06d}".encode(),
         ),
         Size(
-            "a folder of sessions, verified",
+            "sessions, verified",
             files // 5,
             lambda folder: sessions(folder, files // 5),
             (("verify",),),
@@ -297,7 +297,7 @@ def sizes(scale: float) -> list[Size]:
             beyond=("-",),
         ),
         Size(
-            "a TOML configuration, nested",
+            "a TOML config, nested",
             depth,
             lambda folder: written(folder, iter([b"chain = ", b"[" * depth]), "switchlog.toml"),
             (("next", "--config"),),
