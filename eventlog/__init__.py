@@ -15,7 +15,7 @@ from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
 from eventlog.keys import Keys
 from eventlog.lines import Kind
 from eventlog.observe import Observation
-from eventlog.outcomes import ResponseRefused
+from eventlog.outcomes import Outcome, ResponseRefused
 from eventlog.protection import Protection
 from eventlog.reading import Events, read_events
 from eventlog.report import Finding, Report
@@ -37,6 +37,7 @@ __all__ = [
     "Kind",
     "MisuseError",
     "Observation",
+    "Outcome",
     "Policy",
     "Protection",
     "Report",

@@ -180,7 +180,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
         "reading stops at the first bad line",
         "reader",
         "                self._text(text, found)\n        return found",
-        "                if not self.report.damaged:\n                    self._text(text, found)\n        return found",
+        "                _ = self.report.damaged or self._text(text, found)\n        return found",
         READER + "a_record_that_was_changed_is_altered_and_not_applied",
     ),
     (

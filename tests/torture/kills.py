@@ -155,9 +155,7 @@ def hosts(seed: int, times: int) -> list[Row]:
             return runs.replace_between(nursery, folder / NAME, chance, 60)
 
     return [
-        row(
-            "replaced in a loop", possible, loop("say", "copy", "replace", "delete"), seed=seed, times=times
-        ),
+        row("replaced in a loop", possible, loop("say", "copy", "replace", "delete"), seed=seed, times=times),
         row("cut in a loop", possible, loop("say", "cut"), seed=seed, times=times),
         row("replaced between appends", possible, between, seed=seed, times=times),
     ]
