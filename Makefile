@@ -8,7 +8,7 @@ NEEDED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	$$p -c '$(NEEDED)' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check test-all torture torture-docs wheel bench picture clean
+.PHONY: demo test check test-all torture torture-docs wheel bench bench-gateways picture clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.package
@@ -24,7 +24,7 @@ check: $(VENV)/.test $(VENV)/.check
 
 # Everything, the heavy tests too, with the branch coverage of the two rooms that people trust. The heavy ones run apart:
 # tracing would double their time and shows nothing that the others don't.
-test-all: $(VENV)/.test
+test-all: $(VENV)/.gateways
 	$(BIN)/python -m pytest -q -n auto -m "not slow" --cov --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m pytest -q -n auto -m slow
 
@@ -42,6 +42,10 @@ wheel: $(VENV)/.test
 
 bench: $(VENV)/.package
 	$(BIN)/python -m benchmarks
+
+# What a kill and a restart cost real gateways, with and without; minutes, most of them LiteLLM's proxy starting.
+bench-gateways: $(VENV)/.gateways
+	$(BIN)/python -m benchmarks.gateways
 
 picture: $(VENV)/.package
 	$(BIN)/python docs/picture.py
@@ -63,6 +67,12 @@ $(VENV)/.package: $(VENV)/.python pyproject.toml
 
 $(VENV)/.test: $(VENV)/.package
 	@$(PIP) --editable '.[test]'
+	@touch $@
+
+# The real clients and gateways: some 700 MB, which only the tests of everything need.
+$(VENV)/.gateways: $(VENV)/.test
+	@echo "installing the clients and gateways that switchlog is tested with …"
+	@$(PIP) --editable '.[test,gateways]'
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.package

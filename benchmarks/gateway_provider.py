@@ -7,17 +7,34 @@ completions; ``POST /control`` says which models are limited.
 import json
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
 
+@dataclass(slots=True)
+class Asked:
+    """One request, as it came."""
+
+    model: str
+    turn: str
+    began: datetime
+    ended: datetime | None = None
+    status: int | None = None
+
+
 class Provider:
-    """A server in threads of this process; ``asked`` is each request's time and model, in the order of arrival."""
+    """A server in threads of this process; ``asked`` holds each request, in the order of arrival."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[float, str]] = []
+        self.asked: list[Asked] = []
+        self.turn = ""
+        """What the requests that come now belong to."""
         self.limited: set[str] = set()
+        self.refuses: Callable[[str], bool] = lambda model: model in self.limited
         self.retry_after = 5
         self.hold = 0.0
         """Seconds that an answer takes."""
@@ -29,9 +46,18 @@ class Provider:
             def do_POST(self) -> None:
                 body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 model = str(body["model"])
-                provider.asked.append((time.time(), model))
+                asked = Asked(model, provider.turn, datetime.now(UTC))
+                provider.asked.append(asked)
                 time.sleep(provider.hold)
-                if model in provider.limited:
+                refused = provider.refuses(model)
+                asked.status = 429 if refused else 200
+                try:
+                    self._answer(model, refused=refused)
+                finally:
+                    asked.ended = datetime.now(UTC)
+
+            def _answer(self, model: str, *, refused: bool) -> None:
+                if refused:
                     error = {"error": {"message": "Rate limit reached", "type": "rate_limit_error", "code": "429"}}
                     self._send(429, error, {"retry-after": str(provider.retry_after)})
                     return
@@ -53,7 +79,11 @@ class Provider:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Clients are killed here; that they are gone is no news."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
 
@@ -73,4 +103,4 @@ class Provider:
 
     def count(self, model: str, since: int = 0) -> int:
         """Requests to the model among those that came after the first ``since``."""
-        return sum(asked == model for _, asked in self.asked[since:])
+        return sum(one.model == model for one in self.asked[since:])

@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -245,12 +247,56 @@ def rows(kinds: list[str]) -> Iterator[str]:
         yield "LiteLLM with Redis: none is used here; it keeps cooldowns over a restart while their TTL lives"
 
 
+def killed(kinds: list[str]) -> Iterator[str]:
+    """The second table: kills at random moments."""
+    from benchmarks.gateway_kills import KILLS, TURNS, run
+
+    title = f"{KILLS} kills in {TURNS} turns, with switchlog"
+    yield f"{title:<44}{'requests':>9}{'failures':>9}{'lost':>6}{'wasted':>8}"
+    for kind in kinds:
+        if importlib.util.find_spec(NEEDS[kind]) is not None:
+            verdict = run(kind, seed=1)
+            figures = f"{verdict.requests:>9}{verdict.failures:>9}{verdict.lost:>6}{verdict.wasted:>8}"
+            faults = "  DAMAGED" * verdict.damaged + f"  {verdict.unanswered} unanswered" * bool(verdict.unanswered)
+            yield f"{NAMES[kind]:<44}{figures}{faults}"
+
+
+def costs() -> Iterator[str]:
+    """The third: what a healthy request and a failed attempt cost."""
+    from benchmarks.gateway_cost import failing, healthy
+
+    yield f"{'cost, ten pairs in turn':<58}{'ratio':>7}  95 % interval"
+    for told, ratios in (healthy(), failing()):
+        middle, half = statistics.fmean(ratios), 2.262 * statistics.stdev(ratios) / len(ratios) ** 0.5
+        yield f"{told:<58}{middle:>6.3f}×  {middle - half:.3f} to {middle + half:.3f}"
+
+
+def versions() -> str:
+    """When, where and with what."""
+    from importlib.metadata import version
+
+    packages = ("litellm", "pydantic-ai-slim", "openai")
+    known = [
+        f"{one} {version(one)}" for one in packages if importlib.util.find_spec(one.split("-slim")[0].replace("-", "_"))
+    ]
+    return f"{date.today():%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, {', '.join(known)}"  # noqa: DTZ011
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", choices=[[], *NAMES], help="these only")
-    for line in rows(parser.parse_args().kinds or list(NAMES)):
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the tables between the marks of a page")
+    options = parser.parse_args()
+    kinds, told = options.kinds or list(NAMES), []
+    for line in (*rows(kinds), "", *killed(kinds), "", *costs(), "", versions()):
         print(line, flush=True)
+        told.append(line)
+    if options.write is not None:
+        before, mark, rest = options.write.read_text(encoding="utf-8").partition("<!-- bench-gateways -->\n")
+        _, end, after = rest.partition("<!-- /bench-gateways -->")
+        table = "\n".join(told)
+        options.write.write_text(f"{before}{mark}\n```text\n{table}\n```\n\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

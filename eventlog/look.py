@@ -2,8 +2,8 @@
 
 Law: bytes in, an answer out; exact for any key order, spacing and escapes. Most lines of a transcript are the host's,
 and long: a line's head decides if it is ``{"type":"`` and three letters; any other head needs one of our type names, or
-an escape that could hide one. Its tail counts if it is a seal, whatever the head: a torn fragment may stand before a good
-record.
+an escape that could hide one. Its tail counts if it is a seal, whatever the head: a torn fragment may stand before a
+good record.
 """
 
 import re

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -177,3 +178,38 @@ def test_the_hook(gateway: Gateway) -> None:
 
     assert names["session"].call(ask) == LOCAL
     assert set(names["session"].state.tried[KIMI]) == {"billing"}
+
+
+def limited(model: str) -> object:
+    return SimpleNamespace(status_code=429, headers={}, text="slow down") if model == KIMI else model
+
+
+def test_prometheus(gateway: Gateway) -> None:
+    names = gateway.run("Prometheus", "prometheus_client")
+    for _ in range(3):
+        assert names["sessions"].open("s-1").call(limited) == GLM
+    client = pytest.importorskip("prometheus_client")
+    text = client.generate_latest(client.REGISTRY).decode()
+    client.REGISTRY.unregister(names["happened"])
+    assert f'switchlog_total{{kind="saved",model="{KIMI}",why="rate_limit"}} 2.0' in text
+    assert f'switchlog_total{{kind="failure",model="{KIMI}",why="rate_limit"}} 1.0' in text
+
+
+def test_opentelemetry(gateway: Gateway) -> None:
+    pytest.importorskip("opentelemetry.sdk.metrics", reason="opentelemetry-sdk is not installed")
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    reader = InMemoryMetricReader()
+    metrics.set_meter_provider(MeterProvider([reader]))
+    names = gateway.run("OpenTelemetry", "opentelemetry")
+    for _ in range(3):
+        assert names["sessions"].open("s-1").call(limited) == GLM
+    data: Any = reader.get_metrics_data()
+    points = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    counted = {
+        (point.attributes["switchlog.kind"], point.attributes["gen_ai.request.model"]): point.value for point in points
+    }
+    assert counted["saved", KIMI] == 2
+    assert counted["failure", KIMI] == 1

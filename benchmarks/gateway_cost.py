@@ -1,0 +1,88 @@
+"""What the memory costs a request that needs none, and what a failure costs beside a bare synced write.
+
+Law: pairs of the same work done in turn, with and without; each pair checks that both did it, and that a healthy
+session wrote nothing.
+"""
+
+import http.client
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from benchmarks.gateway_provider import Provider
+from eventlog import Chain, Session
+
+PAIRS: Final = 10
+REQUESTS: Final = 300
+FAILURES: Final = 100
+
+
+def healthy() -> tuple[str, list[float]]:
+    """A request to a provider on this machine, through `call` against directly."""
+    with Provider() as provider, tempfile.TemporaryDirectory(prefix="switchlog-bench-") as name:
+        session = Session.open(Path(name) / "s.jsonl", chain=Chain("kimi", "glm"))
+        connection = http.client.HTTPConnection("127.0.0.1", provider.port)
+
+        def ask(model: str) -> str:
+            connection.request("POST", "/v1/chat/completions", json.dumps({"model": model, "messages": []}))
+            return str(json.loads(connection.getresponse().read())["model"])
+
+        def with_memory() -> None:
+            for _ in range(REQUESTS):
+                assert session.call(ask) == "kimi"
+
+        def without() -> None:
+            for _ in range(REQUESTS):
+                assert ask("kimi") == "kimi"
+
+        with_memory()
+        size = session.path.stat().st_size
+        ratios = pairs(with_memory, without)
+        assert session.path.stat().st_size == size, "a healthy session wrote something"
+        connection.close()
+        session.close()
+    return "healthy request, with switchlog / without", ratios
+
+
+def failing() -> tuple[str, list[float]]:
+    """A failed attempt, recorded, against a bare write and fdatasync of the same bytes."""
+    with tempfile.TemporaryDirectory(prefix="switchlog-bench-", dir=".") as name:
+        session = Session.open(Path(name) / "s.jsonl", chain=Chain("kimi", "glm"))
+        assert session.failed("kimi", reason="rate_limit", status=429, error="Rate limit reached")
+        line = session.path.read_bytes().splitlines(keepends=True)[-1]
+        bare = os.open(Path(name) / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+        def with_memory() -> None:
+            for _ in range(FAILURES):
+                assert session.failed("kimi", reason="rate_limit", status=429, error="Rate limit reached")
+
+        def without() -> None:
+            for _ in range(FAILURES):
+                assert os.write(bare, line) == len(line)
+                os.fdatasync(bare)
+
+        ratios = pairs(with_memory, without)
+        os.close(bare)
+        session.close()
+    return "failed attempt recorded / bare write and fdatasync", ratios
+
+
+def pairs(ours: Callable[[], None], bare: Callable[[], None]) -> list[float]:
+    """The ratios of ten pairs, done in turn; one before them warms up."""
+    timed(ours), timed(bare)
+    found = []
+    for number in range(PAIRS):
+        first, second = (ours, bare) if number % 2 else (bare, ours)
+        times = {first: timed(first), second: timed(second)}
+        found.append(times[ours] / times[bare])
+    return found
+
+
+def timed(body: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    body()
+    return time.perf_counter() - began
