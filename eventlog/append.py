@@ -63,6 +63,7 @@ class Log:
         self._fd: int | None = None
         self._identity: file.Identity | None = None
         self._name_durable = False
+        self._complete = False  # whether all that we have acknowledged is known to stand in the file
         self._pid = os.getpid()
         self._thread_lock = threading.RLock()
         self._begin()
@@ -102,8 +103,10 @@ class Log:
             try:
                 self._lock()
                 self._catch_up()
-                for event in self._missing():
-                    self._write(event)
+                if not self._complete:
+                    for event in self._missing():
+                        self._write(event)
+                    self._complete = True
                 return [self._write(event) for event in decide(self.state)]
             finally:
                 if self._fd is not None:  # else closed, its lock with it; its number may be somebody else's by now
@@ -150,6 +153,7 @@ class Log:
         self._now = self._reader
         self._folded = self._base  # after the last line that has its newline
         self._size = 0
+        self._complete = False
         self._edge = b""
         self.state = self._base
 
@@ -215,6 +219,13 @@ class Log:
         found = self._reader.feed(block)
         self._folded = fold(found, self._folded)
 
+    def _take_own(self, data: bytes, record: codec.Record) -> None:
+        """:meth:`_take` of a line that we have just written behind whole lines: nobody needs to read it to know it."""
+        self._size += len(data)
+        self._edge = (self._edge + data)[-_EDGE:]
+        self._folded = fold(self._reader.own(record), self._folded)
+        self._now, self.state = self._reader, self._folded
+
     def _look_ahead(self) -> None:
         """The state with the unterminated last line, which may still turn out to be something else."""
         self._now, found = self._reader.ahead() if self._reader.open_end else (self._reader, [])
@@ -231,14 +242,14 @@ class Log:
         lead = self._lead(fd, event)  # first of all: it may wait for the host, and what that wrote is our parent
         parent, prev = self._parent(fd), self._now.report.last_seal
         record = codec.encode(event, session=self.session, parent_id=parent, prev=prev, protection=self.protection)
-        offset = self._put(fd, lead, record)
+        offset = self._put(fd, lead, record.data, record)
         self._acknowledged[event.id] = event
         if len(self._acknowledged) > REMEMBERED:
             self._acknowledged.popitem(last=False)
         return Recorded(event, self.state.position, offset)
 
-    def _put(self, fd: int, lead: bytes, line: bytes) -> int:
-        """Write the line durably; the offset at which it stands."""
+    def _put(self, fd: int, lead: bytes, line: bytes, record: codec.Record | None = None) -> int:
+        """Write the line, durably; the offset at which it stands. ``record``: what it is, if it is ours."""
         data = lead + line + b"\n"
         before = self._size
         written = file.write(fd, data)
@@ -247,14 +258,17 @@ class Log:
             again = b"\n" + line + b"\n" if written < len(data) - 1 else b"\n"
             if (taken := file.write(fd, again)) < len(again):
                 raise OSError(f"short write: {taken} of {len(again)} bytes")
-            written, data = written + taken, data[:written] + again
+            written, data, record = written + taken, data[:written] + again, None
         if self.durability == "disk":
             self._sync(fd)
-        if file.identify(fd).size == before + written:
+        if file.identify(fd).size != before + written:  # a host that doesn't lock has written in between
+            self._catch_up()
+            self._complete = False
+        elif record is None or lead:
             self._take(data)
             self._look_ahead()
-        else:  # a host that doesn't lock has written in between
-            self._catch_up()
+        else:
+            self._take_own(data, record)
         return before + data.rindex(line)
 
     def _sync(self, fd: int) -> None:

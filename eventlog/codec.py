@@ -7,8 +7,7 @@ Law: bytes and values, no files. What leaves here is one flat JSON object in UTF
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -16,8 +15,8 @@ from eventlog import redact
 from eventlog.errors import MisuseError
 from eventlog.protection import OPEN, Protection
 from eventlog.seal import seal
-from replay import AttemptFailed, Event, event_from_fields, fields_from_event
-from replay.events import KNOWN_FIELDS, MAX_INTEGER
+from replay import AttemptFailed, Event, fields_from_event
+from replay.events import KNOWN_FIELDS, MAX_INTEGER, is_complete
 
 VERSION: Final = 1
 LONGEST: Final = 16 * 1024
@@ -32,28 +31,42 @@ PLACE: Final = frozenset({"parentId", "prev", "mac", "seal"})
 _INTEGER_KEY: Final = re.compile(r"\d+")
 
 
+class Record(NamedTuple):
+    """A sealed record: its bytes without a newline, and what decoding them gives."""
+
+    data: bytes
+    fields: dict[str, object]
+    seal: str
+
+
 def encode(
     event: Event, *, session: str, parent_id: str | None, prev: str | None, protection: Protection = OPEN
-) -> bytes:
-    """The sealed record of ``event``, without a newline; with a proof, where there is a key.
+) -> Record:
+    """The sealed record of ``event``; with a proof, where there is a key.
 
     Error texts lose their secrets and are shortened. Raises MisuseError where a field has no place in the format: a
     value that is no string, integer or null, a name that is taken, or a record of more than 16 KiB; and where what it
     needs is missing, for it would be read back as damage.
     """
+    fields = fields_from_event(event)
     if isinstance(event, AttemptFailed) and event.error is not None:
-        event = replace(event, error=redact.clean(event.error, event.model, protection.secrets))
-    fields = fields_from_event(replace(event, session=session))
-    _check(fields, event.extra)
+        fields["error"] = redact.clean(event.error, event.model, protection.secrets)
+    _check(event, fields)
+    # The order is the format's: what every record has comes first.
     ordered: dict[str, object] = {"type": fields.pop("type"), "id": fields.pop("id", None), "parentId": parent_id}
+    if "timestamp" in fields:
+        ordered["timestamp"] = fields.pop("timestamp")
+    ordered["session"] = session
+    fields.pop("session", None)
     ordered |= fields
     ordered |= {"v": VERSION, "prev": prev}
-    body = dumps(ordered)[:-1]
+    text = dumps(ordered)
+    body = text[:-1]
     record = seal(body if protection.keys is None else protection.keys.sign(body))
     if len(record) >= LONGEST:
         longest = max(ordered, key=lambda key: len(str(ordered[key])))
         raise MisuseError(f"an event of {len(record)} bytes is longer than {LONGEST}: shorten its {longest!r}")
-    return record
+    return Record(record, ordered if _is_plain(ordered) else decode(record) or {}, record[-34:-2].decode("ascii"))
 
 
 def header(session: str, timestamp: str, cwd: str) -> bytes:
@@ -99,19 +112,28 @@ def dumps(fields: Mapping[str, object]) -> bytes:
         return orjson.dumps({_whole(key): _whole(value) for key, value in fields.items()})
 
 
+def _is_plain(fields: Mapping[str, object]) -> bool:
+    """Whether decoding gives these very fields: all but a lone surrogate does."""
+    try:
+        orjson.dumps(fields)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
 def _whole(value: object) -> object:
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
 
 
-def _check(fields: Mapping[str, object], extra: Mapping[str, object]) -> None:
-    for key in extra:
+def _check(event: Event, fields: Mapping[str, object]) -> None:
+    for key in event.extra:
         if key in FRAME or key in KNOWN_FIELDS[str(fields["type"])] or _INTEGER_KEY.fullmatch(key):
             # JavaScript moves integer-like keys to the front: the line would not come back byte for byte.
             raise MisuseError(f"an event can't have an extra field named {key!r}")
     for key, value in fields.items():
-        fits = value is None or isinstance(value, str) or (type(value) is int and abs(value) <= MAX_INTEGER)
-        if not fits:
-            told = repr(value) if isinstance(value, int | float) else type(value).__name__  # it may nest without end
-            raise MisuseError(f"field {key!r}: an event holds strings, integers up to 2^53-1 and null, not {told:.80}")
-    if event_from_fields(fields) is None:
+        if value is None or isinstance(value, str) or (type(value) is int and abs(value) <= MAX_INTEGER):
+            continue
+        told = repr(value) if isinstance(value, int | float) else type(value).__name__  # it may nest without end
+        raise MisuseError(f"field {key!r}: an event holds strings, integers up to 2^53-1 and null, not {told:.80}")
+    if not is_complete(event):
         raise MisuseError(f"this {fields['type']} names no model")

@@ -92,6 +92,16 @@ class Reader:
                 self._text(text, found)
         return found
 
+    def own(self, record: codec.Record) -> list[Recorded]:
+        """What :meth:`feed` would give for a record that was just written behind whole lines, and its newline."""
+        found: list[Recorded] = []
+        piece = Piece(self.report.size, len(record.data) + 1, None, record.fields, record.seal, record.data)
+        self.report.size += piece.length
+        self._splitter.skip(piece.length)
+        self._piece(piece, found, None)
+        self._line += 1
+        return found
+
     def finish(self) -> list[Recorded]:
         """The events of an unterminated last line; judges what waited for a next record. Call it once, at the end."""
         found: list[Recorded] = []

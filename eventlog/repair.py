@@ -187,7 +187,7 @@ class _Work:
                 prev=report.last_seal,
                 protection=self._rules,
             )
-            _write(fd, record + b"\n")
+            _write(fd, record.data + b"\n")
             file.sync(fd)
         finally:
             file.close(fd)

@@ -102,6 +102,10 @@ class Splitter:
                 end = len(block)
             at = end
 
+    def skip(self, length: int) -> None:
+        """Go on behind whole lines that somebody else has looked at. Nothing may wait for its end."""
+        self.offset += length
+
     def rest(self) -> Text | None:
         """What has no end yet, without taking it: a stream may go on behind it."""
         if not self._length:

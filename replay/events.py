@@ -232,6 +232,23 @@ def event_from_fields(fields: Mapping[str, object], without: frozenset[str] = fr
     return kind(**values)  # type: ignore[arg-type]
 
 
+def is_complete(event: Event) -> bool:
+    """Whether the event names what its type requires: without that it would not be read back."""
+    match event:
+        case AttemptFailed() | AttemptSucceeded():
+            return _named(event.model)
+        case ModelSwitch():
+            return _named(event.to)
+        case FailureCleared():
+            return _named(event.model) or _named(event.provider)
+        case LogRepaired():
+            return True
+
+
+def _named(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
 def fields_from_event(event: Event) -> dict[str, object]:
     """The event's fields under the file's names and in the file's order, without those that are not set.
 

@@ -922,7 +922,7 @@ def recorded(outcome: outcomes.Outcome, now: datetime) -> None:
         id="f" * 16,
         timestamp=datetime(2026, 4, 2, tzinfo=UTC),
     )
-    record = codec.encode(event, session=SESSION, parent_id="p" * 16, prev="0" * 32)
+    record = codec.encode(event, session=SESSION, parent_id="p" * 16, prev="0" * 32).data
     found, _ = read([header(), record + b"\n"], OPEN)
     expect([one.event.id for one in found] == ["f" * 16], f"can't be read back: {outcome}", Lost)
 

@@ -103,7 +103,7 @@ def expected(event: Event) -> dict[str, object]:
 
 
 def encode(event: Event, parent: str | None = "p", prev: str | None = "0" * 32) -> bytes:
-    return codec.encode(event, session=SESSION, parent_id=parent, prev=prev)
+    return codec.encode(event, session=SESSION, parent_id=parent, prev=prev).data
 
 
 @given(any_event)

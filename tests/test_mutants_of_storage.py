@@ -37,8 +37,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "an event is acknowledged before its sync",
         "append",
-        "        offset = self._put(fd, lead, record)\n        self._acknowledged[event.id] = event\n",
-        "        self._acknowledged[event.id] = event\n        offset = self._put(fd, lead, record)\n",
+        "        offset = self._put(fd, lead, record.data, record)\n        self._acknowledged[event.id] = event\n",
+        "        self._acknowledged[event.id] = event\n        offset = self._put(fd, lead, record.data, record)\n",
         APPEND + "an_event_is_not_acknowledged_while_the_sync_runs",
     ),
     (
@@ -115,7 +115,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "what a replaced file lacks is not written again",
         "append",
-        "                for event in self._missing():\n                    self._write(event)\n",
+        "                    for event in self._missing():\n                        self._write(event)\n",
         "",
         APPEND + "what_a_replaced_file_lacks_is_appended_again",
     ),
@@ -129,8 +129,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "what others wrote is not folded before the decision",
         "append",
-        "                self._catch_up()\n                for event in self._missing():",
-        "                for event in self._missing():",
+        "                self._catch_up()\n                if not self._complete:",
+        "                if not self._complete:",
         APPEND + "the_decision_is_made_of_what_others_wrote",
     ),
     (
@@ -314,8 +314,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a repair is not synced before it takes its place",
         "repair",
-        '            _write(fd, record + b"\\n")\n            file.sync(fd)\n',
-        '            _write(fd, record + b"\\n")\n',
+        '            _write(fd, record.data + b"\\n")\n            file.sync(fd)\n',
+        '            _write(fd, record.data + b"\\n")\n',
         REPAIR + "a_disk_that_refuses_leaves_the_old_file",
     ),
     (
