@@ -10,6 +10,7 @@ A gateway that is not installed, and Redis where there is none, is a line that s
 import argparse
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -289,7 +290,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="FILE", help="also put the tables between the marks of a page")
     options = parser.parse_args()
     kinds, told = options.kinds or list(NAMES), []
-    for line in (*rows(kinds), "", *killed(kinds), "", *costs(), "", versions()):
+    parts = (rows(kinds), [""], killed(kinds), [""], costs(), [""], [versions()])
+    for line in itertools.chain.from_iterable(parts):
         print(line, flush=True)
         told.append(line)
     if options.write is not None:
