@@ -26,7 +26,7 @@ check: $(VENV)/.test $(VENV)/.check
 # tracing would double their time and shows nothing that the others don't.
 test-all: $(VENV)/.gateways
 	$(BIN)/python -m pytest -q -n auto -m "not slow" --cov --cov-report=term --cov-fail-under=95
-	$(BIN)/python -m pytest -q -n auto -m slow
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
 
 # Minutes of crashes, kills, flipped bits and hostile input, as a table; TORTURE=long takes an hour.
 torture: $(VENV)/.test
