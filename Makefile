@@ -46,6 +46,7 @@ bench: $(VENV)/.package
 # What a kill and a restart cost real gateways, with and without; minutes, most of them LiteLLM's proxy starting.
 bench-gateways: $(VENV)/.gateways
 	$(BIN)/python -m benchmarks.gateways
+	$(BIN)/python -m benchmarks.gateway_cost
 
 picture: $(VENV)/.package
 	$(BIN)/python docs/picture.py

@@ -4,16 +4,19 @@ Law: pairs of the same work done in turn, with and without; each pair checks tha
 session wrote nothing.
 """
 
+import argparse
 import http.client
 import json
 import os
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from benchmarks.gateway_provider import Provider
+from benchmarks.gateways import versions, write
 from eventlog import Chain, Session
 
 PAIRS: Final = 10
@@ -71,6 +74,26 @@ def failing() -> tuple[str, list[float]]:
     return "failed attempt recorded / bare write and fdatasync", ratios
 
 
+def costs() -> Iterator[str]:
+    """The table: the mean of ten ratios, and the interval in which it lies at 95 %."""
+    yield f"{'cost, ten pairs in turn':<58}{'ratio':>7}  95 % interval"
+    for told, ratios in (healthy(), failing()):
+        middle, half = statistics.fmean(ratios), 2.262 * statistics.stdev(ratios) / len(ratios) ** 0.5
+        yield f"{told:<58}{middle:>6.3f}×  {middle - half:.3f} to {middle + half:.3f}"
+
+
+def main() -> None:
+    """Print the table; ``--write FILE`` also puts it between the marks of a page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    options, told = parser.parse_args(), []
+    for line in (*costs(), "", versions()):
+        print(line, flush=True)
+        told.append(line)
+    if options.write is not None:
+        write(options.write, "gateway-costs", told)
+
+
 def pairs(ours: Callable[[], None], bare: Callable[[], None]) -> list[float]:
     """The ratios of ten pairs, done in turn; one before them warms up."""
     timed(ours), timed(bare)
@@ -86,3 +109,7 @@ def timed(body: Callable[[], None]) -> float:
     began = time.perf_counter()
     body()
     return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

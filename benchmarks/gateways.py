@@ -15,7 +15,6 @@ import json
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -262,16 +261,6 @@ def killed(kinds: list[str]) -> Iterator[str]:
             yield f"{NAMES[kind]:<44}{figures}{faults}"
 
 
-def costs() -> Iterator[str]:
-    """The third: what a healthy request and a failed attempt cost."""
-    from benchmarks.gateway_cost import failing, healthy
-
-    yield f"{'cost, ten pairs in turn':<58}{'ratio':>7}  95 % interval"
-    for told, ratios in (healthy(), failing()):
-        middle, half = statistics.fmean(ratios), 2.262 * statistics.stdev(ratios) / len(ratios) ** 0.5
-        yield f"{told:<58}{middle:>6.3f}×  {middle - half:.3f} to {middle + half:.3f}"
-
-
 def versions() -> str:
     """When, where and with what."""
     from importlib.metadata import version
@@ -290,15 +279,22 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="FILE", help="also put the tables between the marks of a page")
     options = parser.parse_args()
     kinds, told = options.kinds or list(NAMES), []
-    parts = (rows(kinds), [""], killed(kinds), [""], costs(), [""], [versions()])
+    parts = (rows(kinds), [""], killed(kinds), [""], [versions()])
     for line in itertools.chain.from_iterable(parts):
         print(line, flush=True)
         told.append(line)
     if options.write is not None:
-        before, mark, rest = options.write.read_text(encoding="utf-8").partition("<!-- bench-gateways -->\n")
-        _, end, after = rest.partition("<!-- /bench-gateways -->")
-        table = "\n".join(told)
-        options.write.write_text(f"{before}{mark}\n```text\n{table}\n```\n\n{end}{after}", encoding="utf-8")
+        write(options.write, "bench-gateways", told)
+
+
+def write(page: Path, mark: str, told: list[str]) -> None:
+    """Put the lines between a page's marks."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
+    _, end, after = rest.partition(f"<!-- /{mark} -->")
+    if not begin or not end:
+        raise SystemExit(f"{page}: no <!-- {mark} --> … <!-- /{mark} --> to write between")
+    table = "\n".join(told)
+    page.write_text(f"{before}{begin}\n```text\n{table}\n```\n\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
