@@ -8,7 +8,7 @@ has begun to stream is never asked for again.
     models = {"openai/gpt-5": OpenAIChatModel("gpt-5"), "anthropic/claude-sonnet-5": AnthropicModel("claude-sonnet-5")}
     agent = Agent(RememberingModel(session, models))
 
-Needs pydantic-ai 2 or pydantic-ai-slim 2. Set ``max_retries=0`` on the clients below: they would ask a failing model
+Needs pydantic-ai-slim (or pydantic-ai) 2.68. Set ``max_retries=0`` on the clients below: they would ask a failing model
 three times before we hear of it.
 """
 
