@@ -737,8 +737,8 @@ BREAKS: list[tuple[str, ...]] = [
     (
         "force goes where its provider insists for a second more",
         "decide",
-        "_after(failure.at, wish) > now\n",
-        "_after(failure.at, wish) > now + AHEAD / 60\n",
+        "_after(failure.at, wish) > now,\n",
+        "_after(failure.at, wish) > now + AHEAD / 60,\n",
         DECIDE + "force_waits_out_a_retry_after_to_its_end",
     ),
     (
