@@ -57,7 +57,7 @@ def verify(
     out = None if json else console()
     ends: list[End] = []
     rules: dict[Path, Protection] = {}
-    faulty = 0
+    faulty = bare = 0
     for log in progress(files, "logs"):
         used = known.get(Path(log).name) if anchor is None else _given(anchor, files)
         folder = Path(log).parent
@@ -65,6 +65,7 @@ def verify(
             rules[folder] = config_for(str(log), config).protection
         verdict = judge(log, anchor=used, thorough=deep, protection=rules[folder])
         faulty += not verdict.intact
+        bare += verdict.intact and verdict.report.last_seal is None
         if anchors is not None and (end := verdict.end) is not None:
             ends.append(end)
         if out is None:
@@ -80,7 +81,7 @@ def verify(
             out.print(gone(name, known[name]))
     noted = None if anchors is None else _note(anchors, ends, known)
     if out is not None and (len(files) > 1 or anchors is not None):
-        out.print(summary(len(files), faulty, len(lost), noted))
+        out.print(summary(len(files), faulty, bare, len(lost), noted))
     return FINDING if faulty or lost else FINE
 
 

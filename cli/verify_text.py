@@ -63,11 +63,12 @@ def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator
         yield labelled("last", report.last_seal)
 
 
-def summary(logs: int, faulty: int, lost: int, noted: int | None) -> "Text":
+def summary(logs: int, faulty: int, bare: int, lost: int, noted: int | None) -> "Text":
     """The last line, where there were several logs."""
     from cli.render import line
 
-    told = f"{logs:,} {'log' if logs == 1 else 'logs'}: {logs - faulty:,} intact"
+    told = f"{logs:,} {'log' if logs == 1 else 'logs'}: {logs - faulty - bare:,} intact"
+    told += f", {bare:,} with nothing to verify" if bare else ""
     told += f", {faulty:,} with findings" if faulty else ""
     told += f", {lost:,} gone" if lost else ""
     return line(told if noted is None else f"{told}; {noted:,} new {'anchor' if noted == 1 else 'anchors'} noted")
@@ -91,7 +92,8 @@ def _verdict(verdict: "Verdict") -> tuple[str, str]:
     if verdict.unproven:
         return f"UNPROVEN: {verdict.unproven:,} events carry no proof of a key that is here", "bold red"
     if verdict.deep:
-        return f"{len(verdict.deep) + verdict.deep_unnamed:,} findings of the deep look", "bold red"
+        count = len(verdict.deep) + verdict.deep_unnamed
+        return f"{count:,} {'finding' if count == 1 else 'findings'} of the deep look", "bold red"
     if report.last_seal is None:
         return "nothing to verify: no line here is sealed", "yellow"
     if any(report.known.values()):
@@ -126,5 +128,6 @@ def _does_not(verdict: "Verdict") -> str:
         "that its end is here (no anchor)" if verdict.anchor is None else "what came after the anchor and is gone"
     )
     if report.unsealed:
-        gaps.append(f"what {report.unsealed:,} events without a seal say")
+        several = "event" if report.unsealed == 1 else "events"
+        gaps.append(f"what {report.unsealed:,} {several} without a seal say")
     return "; ".join(gaps)

@@ -28,6 +28,8 @@ FRAME: Final = frozenset({"parentId", "v", "prev", "mac", "seal"})
 PLACE: Final = frozenset({"parentId", "prev", "mac", "seal"})
 """Fields in which two copies of one event may differ."""
 
+_REPLACED: Final = "\ufffd".encode()
+
 _INTEGER_KEY: Final = re.compile(r"\d+")
 
 
@@ -60,13 +62,14 @@ def encode(
     fields.pop("session", None)
     ordered |= fields
     ordered |= {"v": VERSION, "prev": prev}
-    text = dumps(ordered)
-    body = text[:-1]
+    body = dumps(ordered)[:-1]
     record = seal(body if protection.keys is None else protection.keys.sign(body))
     if len(record) >= LONGEST:
         longest = max(ordered, key=lambda key: len(str(ordered[key])))
         raise MisuseError(f"an event of {len(record)} bytes is longer than {LONGEST}: shorten its {longest!r}")
-    return Record(record, ordered if _is_plain(ordered) else decode(record) or {}, record[-34:-2].decode("ascii"))
+    # A lone surrogate, the one thing that does not come back as it went, leaves its replacement in the record.
+    fields = (decode(record) or {}) if _REPLACED in record else ordered
+    return Record(record, fields, record[-34:-2].decode("ascii"))
 
 
 def header(session: str, timestamp: str, cwd: str) -> bytes:
@@ -110,15 +113,6 @@ def dumps(fields: Mapping[str, object]) -> bytes:
         return orjson.dumps(fields)
     except orjson.JSONEncodeError:
         return orjson.dumps({_whole(key): _whole(value) for key, value in fields.items()})
-
-
-def _is_plain(fields: Mapping[str, object]) -> bool:
-    """Whether decoding gives these very fields: all but a lone surrogate does."""
-    try:
-        orjson.dumps(fields)
-    except orjson.JSONEncodeError:
-        return False
-    return True
 
 
 def _whole(value: object) -> object:

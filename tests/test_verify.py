@@ -190,4 +190,6 @@ def test_the_words_claim_what_the_evidence_shows(folder: Path, tmp_path: Path) -
     bare = switchlog("verify", path).stdout
     assert "nothing to verify" in bare
     assert "nothing; an event without a seal could say anything" in bare
-    assert "what 1 events without a seal say" in bare
+    assert "what 1 event without a seal say" in bare
+    (folder / "empty.jsonl").write_bytes(b"")
+    assert switchlog("verify", folder).stdout.endswith("4 logs: 2 intact, 2 with nothing to verify\n")
