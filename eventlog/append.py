@@ -104,9 +104,9 @@ class Log:
                 self._lock()
                 self._catch_up()
                 if not self._complete:
+                    self._complete = True  # first: a host that cuts the file in the meantime takes it back
                     for event in self._missing():
                         self._write(event)
-                    self._complete = True
                 return [self._write(event) for event in decide(self.state)]
             finally:
                 if self._fd is not None:  # else closed, its lock with it; its number may be somebody else's by now

@@ -621,6 +621,28 @@ def test_a_file_replaced_by_a_longer_copy_gets_nothing_twice(path: Path) -> None
     assert own(path)[-1]["parentId"] == "c0ffee01"
 
 
+def test_a_file_cut_while_the_lost_is_written_again_is_made_whole_by_the_next(
+    log: Log, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(log, *(failure(f"{number}") for number in range(6)))
+    older = path.read_bytes().splitlines(keepends=True)[:2]
+    cut_off(path, b"".join(older))
+    real, written = file.write, list[bytes]()
+
+    def cut_at_the_fourth(fd: int, data: bytes) -> int:
+        written.append(data)
+        done = real(fd, data)
+        if len(written) == 4:
+            cut_off(path, b"".join(older))
+        return done
+
+    monkeypatch.setattr(file, "write", cut_at_the_fourth)
+    add(log, failure("6"))
+    add(log, failure("7"))
+    assert sorted(models(path)) == [f"kimi/{number}" for number in range(8)]
+    assert log.state == fold(read_events(path))
+
+
 def test_only_the_last_acknowledged_events_are_remembered(path: Path) -> None:
     log = Log(path, "process")
     add(log, *(failure(f"{number}") for number in range(REMEMBERED + 10)))
