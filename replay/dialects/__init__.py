@@ -7,5 +7,6 @@ given, it answers: a line that it can't use is counted by what it is, never rais
 from replay.dialects.openclaw_console import ConsoleLog, is_console_line
 from replay.dialects.openclaw_file import FileLog, is_file_line
 from replay.dialects.openclaw_lines import LogLine
+from replay.dialects.openclaw_transcript import Transcript
 
-__all__ = ["ConsoleLog", "FileLog", "LogLine", "is_console_line", "is_file_line"]
+__all__ = ["ConsoleLog", "FileLog", "LogLine", "Transcript", "is_console_line", "is_file_line"]
