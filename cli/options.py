@@ -16,7 +16,8 @@ Log = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="A transcript, a folder (its newest), `-`, the beginning of a session id, or a gateway log.",
+        help="A transcript, a folder (its newest), `-`, the beginning of a session id, a gateway log, or a database or "
+        "home of OpenClaw's.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with stable camelCase keys.")]
@@ -25,7 +26,8 @@ Now = Annotated[
     str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of now.")
 ]
 OneSession = Annotated[
-    str | None, typer.Option("--session", metavar="ID", help="Which session of a gateway log of several.")
+    str | None,
+    typer.Option("--session", metavar="ID", help="Which one, where there are several: an id, its beginning, or a key."),
 ]
 
 ConfigFile = Annotated[
@@ -63,9 +65,28 @@ def config_for(log: str, named: Path | None) -> "Config":
 
     near = None if log == "-" else Path(log).parent if not Path(log).is_dir() else Path(log)
     found = find(near, named)
+    if named is None and found.path is None and near is not None:
+        return _hosts(near) or found
     if named is None or named.suffix != ".json":
         return found
     return replace(found, protection=find(near).protection)  # a host's own configuration knows nothing of keys
+
+
+def _hosts(near: Path) -> "Config | None":
+    """The configuration of the OpenClaw home that the place lies in, if there is one that can be used."""
+    from cli.output import tell
+    from eventlog.config import ConfigError, load
+
+    near = near.absolute()
+    for place in (near, *near.parents):
+        config = place / "openclaw.json"
+        if (place / "agents").is_dir() and config.is_file():
+            try:
+                return load(config)
+            except ConfigError as error:
+                tell(f"{error}; going on without its chain")
+                return None
+    return None
 
 
 def who(by: str | None) -> str:

@@ -4,6 +4,7 @@ Law: reads one log whole, prints one state. The first two lines answer the opera
 """
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.options import AsJson, ConfigFile, Log, Now, OneSession, Utc, config_for, present
@@ -26,26 +27,36 @@ def show(
 ) -> int:
     """Where a session stands now: which model answers, since when and why, and which ones cool.
 
-    Without FILE: the newest transcript of this folder.
+    Without FILE: the newest transcript of this folder. A home of OpenClaw's: its newest session, and what all of them
+    come to.
 
     \b
-    Example:
+    Examples:
       switchlog show sessions/17a309d8.jsonl
+      switchlog show ~/.openclaw
+      switchlog show ~/.openclaw --session agent:main:main
     """
+    from cli import home as whole
     from cli.output import code_for, write_json
     from cli.render import console
     from eventlog import read_events
+    from eventlog.openclaw.home import find_home
     from replay import fold
     from replay.figures import Figures
 
     moment, used = present(now), config_for(log, config)
     events, total = read_events(log, session, protection=used.protection), Figures()
     state = fold(total.watch(events))
+    home = find_home(Path(log)) if session is None and Path(log).is_dir() else None
+    overview = None if home is None else whole.overview(home, used)
     if json:
-        write_json(fields(state, total, events, moment, used))
+        more = {} if home is None or overview is None else {"home": whole.fields(home, overview, used)}
+        write_json({**fields(state, total, events, moment, used), **more})
     else:
         out = console()
         for line in lines(state, total, events, moment, used, utc=utc):
+            out.print(line)
+        for line in whole.lines(home, overview, used) if home is not None and overview is not None else ():
             out.print(line)
     return code_for(events.report, str(log))
 
@@ -63,6 +74,7 @@ def fields(
         "lastSeal": report.last_seal,
         "models": {model: {"attempts": one.attempts, "failures": one.failures} for model, one in total.models.items()},
         "events": dict(total.events),
+        "inferred": events.inferred,
         "log": report.figures,
         "config": None if config.path is None else str(config.path),
     }
@@ -148,6 +160,8 @@ def _log_lines(events: "Events") -> "list[Text]":
         seals = ("; damage that a repair recorded", "yellow")
     elif report.unsealed:
         seals = (f"; {report.unsealed} without a seal", "yellow")
+    elif events.inferred and report.counts["foreign"]:
+        seals = ("; none of ours: so say the host's own", "")
     else:
         seals = ("; seals and chain intact" if report.last_seal is not None else "", "")
     return [labelled("log", f"{pieces} ({report.size:,} bytes)", seals)]

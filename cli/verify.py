@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.options import AsJson, ConfigFile, config_for
+from cli.options import AsJson, ConfigFile, OneSession, config_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from eventlog import Protection
+    from eventlog.sources import Source
     from eventlog.verify import Anchor, End
 
 _NAMED: Final = 20
 
 
 def verify(
-    logs: Annotated[list[str], typer.Argument(metavar="FILE…", help="Transcripts, or folders: all of theirs.")],
+    logs: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="Transcripts; all of a folder, or of a database or home of OpenClaw's."),
+    ],
+    session: OneSession = None,
     anchor: Annotated[
         str | None, typer.Option("--anchor", metavar="SEAL", help="A lastSeal of this log that was kept elsewhere.")
     ] = None,
@@ -52,17 +57,17 @@ def verify(
     from cli.verify_text import fields, gone, lines, summary
     from eventlog.verify import verify as judge
 
-    files = list(_files(logs))
+    files = [found for log in logs for found in _found(log, session)]
     known = _anchors(anchors, files)
     out = None if json else console()
     ends: list[End] = []
     rules: dict[Path, Protection] = {}
     faulty = bare = 0
     for log in progress(files, "logs"):
-        used = known.get(Path(log).name) if anchor is None else _given(anchor, files)
-        folder = Path(log).parent
+        used = known.get(_path(log).name) if anchor is None else _given(anchor, files)
+        folder = _path(log).parent
         if folder not in rules:  # looked up once, not for each of 100,000 logs
-            rules[folder] = config_for(str(log), config).protection
+            rules[folder] = config_for(str(_path(log)), config).protection
         verdict = judge(log, anchor=used, thorough=deep, protection=rules[folder])
         faulty += not verdict.intact
         bare += verdict.intact and verdict.report.last_seal is None
@@ -73,7 +78,7 @@ def verify(
         elif not verdict.intact or len(files) <= _NAMED:
             for line in lines(str(log), verdict, _NAMED, brief=verdict.intact and len(files) > 1):
                 out.print(line)
-    lost = sorted(known.keys() - {Path(log).name for log in files})
+    lost = sorted(known.keys() - {_path(log).name for log in files})
     for name in lost:
         if out is None:
             write_json({"file": name, "intact": False, "anchor": {"seal": known[name].seal, "found": False}})
@@ -85,20 +90,22 @@ def verify(
     return FINDING if faulty or lost else FINE
 
 
-def _files(logs: list[str]) -> "Iterator[str | Path]":
-    from eventlog import UnreadableError, sources
+def _found(log: str, session: str | None) -> "Iterator[str | Path | Source]":
+    """All logs that the name stands for, or the one session of it."""
+    from eventlog import sources
 
-    for log in logs:
-        if log != "-" and Path(log).is_dir():
-            found = sorted(sources.transcripts(Path(log)))
-            if not found:
-                raise UnreadableError(log, "no transcript (*.jsonl) in this folder")
-            yield from found
-        else:
-            yield log
+    if session is not None:
+        yield sources.locate(log, session)
+    else:
+        several = None if log == sources.STDIN else sources.several(Path(log))
+        yield from [log] if several is None else several
 
 
-def _given(seal: str, files: "list[str | Path]") -> "Anchor":
+def _path(log: "str | Path | Source") -> Path:
+    return log if isinstance(log, Path) else Path(log if isinstance(log, str) else str(log.path or "-"))
+
+
+def _given(seal: str, files: "list[str | Path | Source]") -> "Anchor":
     from eventlog.anchors import SEAL
     from eventlog.verify import Anchor
 
@@ -109,13 +116,13 @@ def _given(seal: str, files: "list[str | Path]") -> "Anchor":
     return Anchor(seal)
 
 
-def _anchors(path: Path | None, files: "list[str | Path]") -> "Mapping[str, Anchor]":
+def _anchors(path: Path | None, files: "list[str | Path | Source]") -> "Mapping[str, Anchor]":
     from eventlog import anchors
 
     if path is None:
         return {}
-    folders = {Path(log).parent for log in files}
-    if len(folders) != 1 or "-" in files:
+    folders = {_path(log).parent for log in files}
+    if len(folders) != 1 or not all(isinstance(log, Path) or (isinstance(log, str) and log != "-") for log in files):
         raise typer.BadParameter("one anchor file is for the logs of one folder", param_hint="--anchors")
     return anchors.load(path)
 

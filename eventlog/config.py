@@ -29,8 +29,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
-import orjson
-
+from eventlog import relaxed
 from eventlog.errors import SwitchlogError
 from eventlog.keys import Keys
 from eventlog.protection import OPEN, Protection
@@ -105,7 +104,7 @@ def load(path: Path) -> Config:
     try:
         data = path.read_bytes()
         if path.suffix == ".json":
-            return _openclaw(path, orjson.loads(data))
+            return _openclaw(path, relaxed.loads(data))
         return _switchlog(path, tomllib.loads(data.decode("utf-8")))
     except OSError as error:
         raise ConfigError(path, (error.strerror or str(error)).lower()) from None
@@ -166,17 +165,37 @@ def _secret(pattern: object) -> re.Pattern[str]:
 
 
 def _openclaw(path: Path, fields: object) -> Config:
-    """OpenClaw's chain: ``agents.defaults.model`` with its primary and fallbacks."""
-    for key in ("agents", "defaults", "model"):
+    """OpenClaw's chain, ``agents.defaults.model`` with its primary and fallbacks, and the aliases of its models."""
+    for key in ("agents", "defaults"):
         fields = fields.get(key) if isinstance(fields, dict) else None
-    if isinstance(fields, str):
-        return Config(path=path, chain=Chain(fields))
-    if not isinstance(fields, dict) or "primary" not in fields:
+    defaults = fields if isinstance(fields, dict) else {}
+    model = defaults.get("model")
+    if isinstance(model, str):
+        model = {"primary": model}
+    if not isinstance(model, dict) or "primary" not in model:
         raise ValueError("no agents.defaults.model with a primary: is this openclaw.json?")
-    fallbacks = fields.get("fallbacks", [])
+    fallbacks = model.get("fallbacks", [])
     if not isinstance(fallbacks, list):
         raise ValueError("agents.defaults.model.fallbacks: a list of models")  # noqa: TRY004  (one kind for `load`)
-    return Config(path=path, chain=_chain([fields["primary"], *fallbacks]))
+    aliases = _openclaw_aliases(defaults.get("models"))
+    meant = {alias.lower(): name for alias, name in aliases.items()}
+    chain = [_unaliased(name, meant) for name in (model["primary"], *fallbacks)]
+    return Config(path=path, chain=_chain(chain), aliases=aliases)
+
+
+def _openclaw_aliases(models: object) -> dict[str, str]:
+    """The names that people gave to models. What the host itself makes nothing of is passed over."""
+    found = {}
+    for model, entry in models.items() if isinstance(models, dict) else ():
+        alias = entry.get("alias") if isinstance(entry, dict) else None
+        if isinstance(alias, str) and alias.strip() and model and alias.strip() != model:
+            found[alias.strip()] = model
+    return found
+
+
+def _unaliased(name: object, meant: Mapping[str, str]) -> object:
+    """As the host takes it: a name without a provider may be an alias, written small or large."""
+    return meant.get(name.strip().lower(), name) if isinstance(name, str) and "/" not in name else name
 
 
 def _chain(value: object) -> Chain:

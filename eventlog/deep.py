@@ -6,11 +6,10 @@ JSON, and records whose ``parentId`` names no entry before them, where the host'
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from eventlog import codec, seal, sources
+from eventlog import codec, seal
 from eventlog.lines import Kind, Piece
 from eventlog.report import Finding
 from eventlog.scan import pieces
@@ -23,11 +22,11 @@ too long to be kept, no parent is judged any more."""
 _HEAD: Final = b'{"type":"'
 
 
-def deep(path: Path) -> Iterator[Finding]:
-    """What a slow look at each line of a transcript finds. Raises UnreadableError."""
+def deep(blocks: Iterable[bytes]) -> Iterator[Finding]:
+    """What a slow look at each line of a transcript finds."""
     look = _Look()
     splitter = Splitter()
-    for block in sources.blocks(path):
+    for block in blocks:
         for found in splitter.feed(block):
             for text in found.texts() if isinstance(found, Stretch) else (found,):
                 yield from look.at(text)

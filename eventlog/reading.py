@@ -1,20 +1,32 @@
 """Reading a whole log at once: its events in order, then its report.
 
-Law: ties sources to the reader (or to a gateway's log) and nothing more.
+Law: ties sources to the reader, to a gateway's log, or to what a host's own lines tell, and nothing more.
 """
 
-from collections.abc import Collection, Iterator
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Literal, Self
+from typing import IO, Final, Literal, Self
 
-from eventlog import logs, sources
+from eventlog import file, logs, sources
 from eventlog.config import find
 from eventlog.errors import UnreadableError
+from eventlog.inference import inferred
+from eventlog.lines import Kind
 from eventlog.protection import Protection
 from eventlog.reader import Reader
 from eventlog.report import Report
 from replay import Recorded
+
+
+_SPOOLED: Final = 32 << 20
+"""Bytes of a pipe that are kept in memory, as they may have to be read twice; what is more goes to a file."""
+
+
+_OURS: Final = (Kind.NEWER.value, Kind.ALTERED.value, Kind.MISPLACED.value)
+"""Pieces that are ours though they don't count. (What can't be read may be anybody's.)"""
 
 
 class Events(Iterator[Recorded]):
@@ -25,24 +37,32 @@ class Events(Iterator[Recorded]):
 
     def __init__(
         self,
-        where: str | Path,
+        where: str | Path | sources.Source,
         session: str | None = None,
         *,
         alone: bool = False,
+        infer: bool = True,
         protection: Protection | None = None,
         wanted: Collection[str] = (),
     ) -> None:
-        self.path = sources.resolve(where)
-        near = None if self.path is None else self.path.parent
+        self.source = where if isinstance(where, sources.Source) else sources.locate(where, session)
+        near = None if self.source.path is None else self.source.path.parent
         self.protection = find(near).protection if protection is None else protection
-        name = None if self.path is None else sources.session_name(self.path)
-        self.report = Report(session=name)
+        self.report = Report(session=self.source.name)
         self.form: Literal["transcript"] | sources.LogForm = "transcript"
         """What kind of log it turned out to be, once the first event is asked for."""
+        self.inferred = False
+        """Whether the events are what a host's own lines tell, as nothing of ours stands in it (known at the end)."""
         self._session = session
-        self._alone = alone
+        self._beside = None if alone else self.source.beside
+        self._infer = infer
         self._wanted = wanted
-        self._events = self._read(name)
+        self._events = self._read()
+
+    @property
+    def path(self) -> Path | None:
+        """The log's file; None for standard input."""
+        return self.source.path
 
     def __iter__(self) -> Self:
         return self
@@ -50,28 +70,31 @@ class Events(Iterator[Recorded]):
     def __next__(self) -> Recorded:
         return next(self._events)
 
-    def _read(self, name: str | None) -> Iterator[Recorded]:
-        beside = None if self.path is None else sources.companion(self.path)
-        beside = beside if beside is not None and not self._alone and beside.exists() else None
-        only_beside = beside is not None and self.path is not None and not self.path.exists()
-        blocks = iter(()) if only_beside else sources.blocks(self.path)
+    def _read(self) -> Iterator[Recorded]:
+        blocks = self.source.blocks()
         first = next(blocks, b"")
-        form = sources.log_form(first)
+        form = None if self.source.stored else sources.log_form(first)
         if form is not None:
             self.form = form
             yield from self._gateways(logs.read(form, chain([first], blocks)))
             return
-        reader = Reader(name, protection=self.protection, wanted=self._wanted)
-        self.report = reader.report
-        for block in chain([first], blocks):
-            yield from reader.feed(block)
-        yield from reader.finish()
-        if beside is not None:
-            companion = Reader(name, reader.position, self.protection, self._wanted)
-            for block in sources.blocks(beside):
-                yield from companion.feed(block)
-            yield from companion.finish()
-            self.report.add(companion.report)
+        with tempfile.SpooledTemporaryFile(_SPOOLED) as spool:
+            again = self._infer and self.source.path is None
+            reader = self._reader()
+            self.report = reader.report
+            yield from _told(reader, _kept(chain([first], blocks), spool) if again else chain([first], blocks))
+            ours = reader.position > 0
+            if self._beside is not None:
+                companion = self._reader(reader.position)
+                yield from _told(companion, sources.blocks(self._beside))
+                self.report.add(companion.report)
+                ours = True
+            if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):
+                self.inferred = True
+                yield from inferred(_played(spool) if again else self.source.blocks(), self.report.size)
+
+    def _reader(self, position: int = 0) -> Reader:
+        return Reader(self.source.name, position, self.protection, self._wanted)
 
     def _gateways(self, log: logs.GatewayLog) -> Iterator[Recorded]:
         """One session of a gateway's log."""
@@ -88,14 +111,40 @@ class Events(Iterator[Recorded]):
             yield Recorded(one.event, position, one.offset)
 
 
+def _told(reader: Reader, blocks: Iterable[bytes]) -> Iterator[Recorded]:
+    for block in blocks:
+        yield from reader.feed(block)
+    yield from reader.finish()
+
+
+def _kept(blocks: Iterable[bytes], spool: IO[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        spool.write(block)
+        yield block
+
+
+def _played(spool: IO[bytes]) -> Iterator[bytes]:
+    spool.seek(0)
+    return iter(partial(spool.read, file.BLOCK), b"")
+
+
 def read_events(
-    where: str | Path, session: str | None = None, *, alone: bool = False, protection: Protection | None = None
+    where: str | Path,
+    session: str | None = None,
+    *,
+    alone: bool = False,
+    infer: bool = True,
+    protection: Protection | None = None,
 ) -> Events:
     """The events of the log that ``where`` names: a transcript, a folder (its newest), ``-``, an id prefix.
 
-    A gateway's log (console or JSON) is read too; one of several sessions needs ``session``. Raises UnreadableError
-    (at once, or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises. A
-    companion file is read behind its transcript, unless ``alone``. ``protection`` (keys, and if events count that carry
-    no proof) is the configuration's, if left out.
+    OpenClaw's database and its home are read too, ``session`` (key, id or its beginning) naming which; so is a
+    gateway's log (console or JSON), where one of several sessions needs ``session``. Raises UnreadableError (at once,
+    or at the first event) where there is nothing to read; damage is told by ``.report`` and never raises. A companion
+    file is read behind its transcript, unless ``alone``. ``protection`` (keys, and if events count that carry no proof)
+    is the configuration's, if left out.
+
+    A host's transcript that holds nothing of ours is read for what its own lines tell of attempts and switches, unless
+    ``infer`` is False; ``.inferred`` says that this was done. A session that is opened to be written to never does.
     """
-    return Events(where, session, alone=alone, protection=protection)
+    return Events(where, session, alone=alone, infer=infer, protection=protection)

@@ -1,20 +1,25 @@
 """The only way in: from what a person or a program names to a log's bytes.
 
-Law: finds and reads, judges nothing. A name is a file, a folder (its newest session), ``-`` (standard input) or the
-beginning of a session id in the folder one stands in. What can't be read raises UnreadableError, with what to do.
+Law: finds and reads, judges nothing. A name is a file, a folder (its newest session), ``-`` (standard input), a
+database or a home of OpenClaw's, or the beginning of a session id in the folder one stands in; where there are several
+sessions, an id, its beginning or a host's key says which. What can't be read raises UnreadableError, with what to do.
 """
 
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from eventlog import codec, file
 from eventlog.errors import UnreadableError
 from replay.dialects import is_console_line, is_file_line
+
+if TYPE_CHECKING:
+    from eventlog.openclaw.home import Home
 
 LogForm = Literal["console", "file"]
 """The forms of a gateway's log: what it prints, and the JSON that it keeps."""
@@ -24,6 +29,69 @@ SUFFIX: Final = ".jsonl"
 COMPANION: Final = ".switchlog"
 _HEAD: Final = 1 << 16
 _ID_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One log, found. ``path``: its file, None for standard input; ``stored``: its session, in a database's file."""
+
+    path: Path | None
+    stored: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The session id that the place of the log tells."""
+        return self.stored or (None if self.path is None else session_name(self.path))
+
+    def __str__(self) -> str:
+        named = STDIN if self.path is None else str(self.path)
+        return named if self.stored is None else f"{named}, session {self.stored}"
+
+    @property
+    def transcript(self) -> Path | None:
+        """Where the session's transcript is, or for a stored one would be: what we write goes there, or beside it."""
+        if self.path is None or self.stored is None:
+            return self.path
+        return stored_transcript(self.path, self.stored)
+
+    @property
+    def beside(self) -> Path | None:
+        """The companion file, if there is one."""
+        if self.transcript is None:
+            return None
+        found = companion(self.transcript)
+        return found if found.exists() else None
+
+    def blocks(self) -> Iterator[bytes]:
+        """The lines, in blocks; none if there is nothing but a companion."""
+        if self.path is not None and self.stored is not None:
+            from eventlog.openclaw import database  # here and below: who reads a file needs no SQLite
+
+            return database.blocks(self.path, self.stored)
+        if self.path is not None and self.beside is not None and not self.path.exists():
+            return iter(())
+        return blocks(self.path)
+
+
+def locate(where: str | Path, session: str | None = None) -> Source:
+    """The log that ``where`` names, and where that holds several sessions, ``session``: the newest if it is None."""
+    path = None if where == STDIN else Path(where)
+    if path is None:
+        return Source(None)
+    try:
+        if path.is_dir():
+            home = _home(path)
+            if home is not None:
+                one = home.newest() if session is None else home.find(session)
+                return Source(one.path, one.id if one.stored else None)
+            return Source(_newest(path) if session is None else _by_prefix(path, session))
+        if _is_database(path):
+            from eventlog.openclaw.home import find_stored
+
+            return Source(path, find_stored(path, session).id)
+    except (OSError, ValueError) as error:
+        raise UnreadableError(path, _reason(error), _remedy(error) if isinstance(error, OSError) else "") from None
+    return Source(resolve(path))
 
 
 def resolve(where: str | Path) -> Path | None:
@@ -43,16 +111,27 @@ def resolve(where: str | Path) -> Path | None:
     raise UnreadableError(path, "there is no such file", "name a transcript, a folder of them, or `-` for a pipe")
 
 
-def transcript(where: str, *, create: bool = False) -> Path:
+def transcript(where: str, session: str | None = None, *, create: bool = False) -> Path:
     """The transcript that ``where`` names, to write to. One that is not there yet is named only with ``create``."""
     if where == STDIN:
         raise UnreadableError(where, "standard input can't be written to", "name a transcript")
     if create and where.endswith(SUFFIX) and not os.path.lexists(where):
         return Path(where)
-    path = resolve(where)
-    if path is None or log_form(next(blocks(path), b"")) is not None:
+    source = locate(where, session)
+    if source.transcript is None or log_form(next(source.blocks(), b"")) is not None:
         raise UnreadableError(where, "is a gateway's log, no transcript", "import it first, then name the transcript")
-    return path
+    return source.transcript
+
+
+def stored_transcript(store: Path, session: str) -> Path:
+    """The file that a session of a database had before it moved in there, and its companion has still.
+
+    ``agents/<agent>/agent/openclaw-agent.sqlite`` stands beside ``agents/<agent>/sessions/``; a copy of a database that
+    stands elsewhere has its companions beside it.
+    """
+    sessions = store.parent.parent / "sessions"
+    folder = sessions if store.parent.name == "agent" and sessions.is_dir() else store.parent
+    return folder / f"{session}{SUFFIX}"
 
 
 def log_form(block: bytes) -> LogForm | None:
@@ -97,24 +176,62 @@ def blocks(path: Path | None) -> Iterator[bytes]:
         file.close(fd)
 
 
+def several(path: Path) -> Sequence[Path | Source] | None:
+    """All logs of a folder, of a database or of a home, in the order of their names; None: it is one log."""
+    if path.is_dir():
+        home = _home(path)
+        if home is not None:
+            return sorted((Source(one.path, one.id) if one.stored else one.path for one in home.sessions()), key=str)
+        named = sorted(transcripts(path))
+        if not named:
+            raise UnreadableError(path, f"no transcript (*{SUFFIX}) in this folder")
+        return named
+    if _is_database(path):
+        from eventlog.openclaw import database
+
+        return [Source(path, one.id) for one in database.sessions(path)]
+    return None
+
+
 def transcripts(folder: Path) -> Iterator[Path]:
-    """The live transcripts of a folder: its ``*.jsonl`` files, not its archives."""
-    return (Path(entry.path) for entry in _entries(folder))
+    """The live transcripts of a folder: its ``*.jsonl`` files, not its archives.
+
+    A companion whose transcript lies elsewhere (in a database) or was removed stands for it.
+    """
+    return (folder / name for name, _ in _entries(folder))
 
 
-def _entries(folder: Path) -> "Iterator[os.DirEntry[str]]":
-    """Of a hundred thousand sessions: a Path for each would cost more than looking at them."""
+def _entries(folder: Path) -> "Iterator[tuple[str, os.DirEntry[str]]]":
+    """Transcripts' names and their files; of 100,000 sessions: a Path for each would cost more than looking at them."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
-                yield entry
+                yield entry.name, entry
+            elif entry.name.endswith(SUFFIX + COMPANION) and entry.is_file(follow_symlinks=False):
+                name = entry.name.removesuffix(COMPANION)
+                if not os.path.lexists(folder / name):
+                    yield name, entry
+
+
+def _home(folder: Path) -> "Home | None":
+    from eventlog.openclaw.home import find_home
+
+    return find_home(folder)
+
+
+def _is_database(path: Path) -> bool:
+    if path.suffix in (SUFFIX, ".log") or not path.is_file():  # most are what they are called
+        return False
+    from eventlog.openclaw import database
+
+    return database.is_database(path)
 
 
 def _newest(folder: Path) -> Path:
     newest: tuple[int, str] | None = None
-    for entry in _entries(folder):
+    for name, entry in _entries(folder):
         with suppress(FileNotFoundError):  # removed since the folder was read
-            age = entry.stat(follow_symlinks=False).st_mtime_ns, entry.name
+            age = entry.stat(follow_symlinks=False).st_mtime_ns, name
             newest = age if newest is None else max(newest, age)
     if newest is None:
         raise UnreadableError(folder, f"no transcript (*{SUFFIX}) in this folder")
@@ -122,7 +239,7 @@ def _newest(folder: Path) -> Path:
 
 
 def _by_prefix(folder: Path, prefix: str) -> Path:
-    found = sorted(Path(entry.path) for entry in _entries(folder) if entry.name.startswith(prefix))
+    found = sorted(folder / name for name, _ in _entries(folder) if name.startswith(prefix))
     if not found:
         raise UnreadableError(prefix, "there is no such file, and no session of this folder begins so")
     if len(found) > 1:

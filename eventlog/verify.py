@@ -12,6 +12,7 @@ from eventlog.deep import deep
 from eventlog.protection import Protection
 from eventlog.reading import Events
 from eventlog.report import MOST_FINDINGS, Finding, Report
+from eventlog.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,15 @@ class Verdict:
 
 
 def verify(
-    where: str | Path, *, anchor: Anchor | None = None, thorough: bool = False, protection: Protection | None = None
+    where: str | Path | Source,
+    *,
+    anchor: Anchor | None = None,
+    thorough: bool = False,
+    protection: Protection | None = None,
 ) -> Verdict:
     """Read one log to its end and judge it. Raises UnreadableError."""
-    events = Events(where, protection=protection, wanted=() if anchor is None else (anchor.seal,))
+    wanted = () if anchor is None else (anchor.seal,)
+    events = Events(where, infer=False, protection=protection, wanted=wanted)
     verdict = Verdict(events.path, events.report, events.protection, anchor)
     last = None
     for recorded in events:
@@ -99,7 +105,7 @@ def verify(
         verdict.anchored = events.report.seals.get(anchor.seal)
     if thorough and events.form == "transcript" and events.path is not None:
         verdict.deep = []
-        for finding in deep(events.path):
+        for finding in deep(events.source.blocks()):
             if len(verdict.deep) < MOST_FINDINGS:
                 verdict.deep.append(finding)
             else:

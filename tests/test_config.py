@@ -1,12 +1,13 @@
 """switchlog.toml and openclaw.json: what counts, where it is found, and what is refused."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from commands import ROOT
 
-from eventlog import Chain, ConfigError, MisuseError, Policy, Session, Sessions
+from eventlog import Chain, ConfigError, MisuseError, Policy, Session, Sessions, relaxed
 from eventlog.config import Config, find, load
 
 CHAIN = 'chain = ["kimi/kimi2.5", "zhipu/glm-5.1"]\n'
@@ -126,3 +127,64 @@ def test_a_file_that_cant_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError):
         load(tmp_path / "x.toml")
+
+
+# openclaw.json beyond plain JSON
+
+
+def openclaw(tmp_path: Path, text: str) -> Config:
+    (tmp_path / "o.json").write_text(text)
+    return load(tmp_path / "o.json")
+
+
+def test_openclaws_aliases_are_other_names_of_a_model(tmp_path: Path) -> None:
+    config = openclaw(
+        tmp_path,
+        '{"agents":{"defaults":{"model":{"primary":"kimi","fallbacks":["z/glm"," GLM ","other"]},"models":'
+        '{"kimi/kimi2.5":{"alias":" Kimi "},"zhipu/glm-5.1":{"alias":"glm"},"a/b":{},"c/d":{"alias":7},"e/f":null,'
+        '"g/h":{"alias":" "},"i/j":{"alias":"i/j"}}}}}',
+    )
+    assert config.aliases == {"Kimi": "kimi/kimi2.5", "glm": "zhipu/glm-5.1"}
+    assert config.chain == Chain("kimi/kimi2.5", "z/glm", "zhipu/glm-5.1", "other")
+
+
+@pytest.mark.parametrize("models", ["[]", "7", '"x"', "null", "{}"])
+def test_aliases_that_make_no_sense_are_none(tmp_path: Path, models: str) -> None:
+    assert openclaw(tmp_path, f'{{"agents":{{"defaults":{{"model":"a/b","models":{models}}}}}}}').aliases == {}
+
+
+def test_the_recorded_configurations_name_their_chain() -> None:
+    for version in ("2026.3.28", "2026.9.6"):
+        chain = load(ROOT / "fixtures" / f"openclaw-{version}" / "openclaw.json").chain
+        assert chain is not None
+        assert chain.models[:2] == ("kimi/kimi2.5", "zhipu/glm-5.1")
+
+
+def test_a_configuration_may_be_written_as_people_write_it(tmp_path: Path) -> None:
+    text = """\ufeff// mine
+    {
+      agents: { "defaults": /* for all, */ {
+        model: { primary: "kimi/kimi2.5", fallbacks: ["a//b/*c*/", "d/\\"e,]", /* none */ ], }, // the chain,
+      } },
+      "http://x": [1.5e3, true, null,
+      // end
+      ],
+    }
+    /* not closed"""
+    assert openclaw(tmp_path, text).chain == Chain("kimi/kimi2.5", "a//b/*c*/", 'd/"e,]')
+
+
+@pytest.mark.parametrize(
+    "text", ["{'a': 1}", "{a: 1,,}", "{a b: 1}", '{"a": "', "// nothing", "/*", "{a: undefined}", "{" * 9999]
+)
+def test_what_goes_beyond_that_says_what_would_do(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"o\.json: .*comments, a last comma and keys without quotes would do"):
+        openclaw(tmp_path, text)
+
+
+@pytest.mark.parametrize("piece", ['"\\', "/*", "//", "a", ",", ", ", "$", '"', "'", "{a:", "*/", "/"])
+def test_a_hostile_configuration_takes_no_longer_than_its_length(piece: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match="would do"):
+        relaxed.loads(piece.encode() * 100_000)
+    assert time.perf_counter() - started < 1
