@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson
+from cli.options import AsJson, OneSession
 
 if TYPE_CHECKING:
     from replay import Event
@@ -18,7 +18,7 @@ Transcript = Annotated[str, typer.Argument(metavar="FILE", help="The transcript;
 Text = Annotated[str, typer.Argument(metavar="EVENT", help="The event as JSON, or `-` for one a line from a pipe.")]
 
 
-def append(log: Transcript, event: Text, json: AsJson = False) -> int:
+def append(log: Transcript, event: Text, session: OneSession = None, json: AsJson = False) -> int:
     """Append events to a transcript: sealed, chained, on the disk when its position is printed.
 
     An event names its type and fields as docs/format.md has them; id and timestamp are added. A success that changes
@@ -30,28 +30,32 @@ def append(log: Transcript, event: Text, json: AsJson = False) -> int:
       gateway | switchlog append s.jsonl -
     """
     from cli.output import USAGE, tell, write_json, written
+    from cli.pin import say_where
     from eventlog import MisuseError
 
-    refused = 0
-    with written(log, create=True) as session:
+    refused, written_any = 0, False
+    with written(log, session, create=True) as opened:
         for number, text in enumerate(_texts(event), 1):
-            before = session.state.position
+            before = opened.state.position
             try:
                 one = _event(text)
-                session.append(one)
+                opened.append(one)
             except (ValueError, MisuseError) as error:
                 refused += 1
                 tell(f"line {number}: {error}" if event == "-" else str(error))
                 continue
-            if session.degraded is not None:
+            if opened.degraded is not None:
                 break
-            state = session.state
+            state = opened.state
             grown = state.position > before
+            written_any = written_any or grown
             if json:
                 write_json({"line": number, "written": grown, "position": state.position, "model": state.current})
             else:
                 print(state.position if grown else "-")
             sys.stdout.flush()
+        if written_any:
+            say_where(opened)
     return USAGE if refused else 0
 
 

@@ -8,6 +8,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Row:
 class Overview:
     """What the sessions of a home come to."""
 
+    home: "Home"
+    config: "Config"
     sessions: int = 0
     failing: int = 0
     damaged: int = 0
@@ -53,16 +56,29 @@ class Overview:
         known = model if model in self.failures or len(self.failures) < _MODELS else _OTHERS
         self.failures.setdefault(known, Counter())[reason] += 1
 
+    @property
+    def version(self) -> str | None:
+        """The host's, if it says so."""
+        return None if self.home.version is None else ".".join(map(str, self.home.version))
 
-def overview(home: "Home", config: "Config") -> Overview:
-    """Read every session of the home."""
+    @property
+    def ranked(self) -> list[tuple[str, Counter[str]]]:
+        """The models that failed, most failures first."""
+        return sorted(self.failures.items(), key=lambda one: (-one[1].total(), one[0]))
+
+
+def home_of(folder: Path, config: "Config") -> Overview | None:
+    """Read every session of the home that the folder is; None if it is none."""
     from cli.progress import progress
     from eventlog import UnreadableError
-    from eventlog.openclaw.home import HostSession
+    from eventlog.openclaw.home import HostSession, find_home
     from eventlog.reading import Events
     from eventlog.sources import Source
 
-    total, sessions = Overview(), list[HostSession]()
+    home = find_home(folder)
+    if home is None:
+        return None
+    total, sessions = Overview(home, config), list[HostSession]()
     try:
         sessions.extend(home.sessions())
     except UnreadableError as error:  # a whole agent's
@@ -104,11 +120,12 @@ def _read(total: Overview, one: "HostSession", events: "Events") -> Row:
     return Row(failures, one.updated, one.key or one.id, one.id, current)
 
 
-def fields(home: "Home", total: Overview, config: "Config") -> dict[str, object]:
+def fields(total: Overview) -> dict[str, object]:
     """What `--json` says of the home."""
+    home, config = total.home, total.config
     return {
         "folder": str(home.folder),
-        "version": _version(home),
+        "version": total.version,
         "config": None if config.path is None else str(config.path),
         "chain": None if config.chain is None else list(config.chain.models),
         "agents": list(home.agents),
@@ -119,7 +136,7 @@ def fields(home: "Home", total: Overview, config: "Config") -> dict[str, object]
         "unreadable": total.unreadable,
         "fallbacks": total.fallbacks,
         "reverted": total.reverted,
-        "failures": {model: dict(reasons) for model, reasons in _ranked(total)},
+        "failures": {model: dict(reasons) for model, reasons in total.ranked},
         "worst": [
             {"sessionId": row.session, "key": row.name, "currentModel": row.current, "failures": row.failures}
             for row in total.worst
@@ -127,12 +144,13 @@ def fields(home: "Home", total: Overview, config: "Config") -> dict[str, object]
     }
 
 
-def lines(home: "Home", total: Overview, config: "Config") -> "Iterator[Text]":
+def lines(total: Overview) -> "Iterator[Text]":
     """What people see, below the state of the newest session."""
     from cli.render import labelled, line
     from cli.safe_text import visible
 
-    version = f"OpenClaw {_version(home)}, " if home.version else ""
+    home, config = total.home, total.config
+    version = f"OpenClaw {total.version}, " if total.version else ""
     size = f"{_many(total.sessions, 'session')} of {_many(len(home.agents), 'agent')}"
     yield line("")
     yield labelled("home", f"{visible(str(home.folder))}: {version}{size}")
@@ -157,27 +175,19 @@ def _failures(total: Overview) -> "Iterator[Text]":
     from cli.render import labelled
     from cli.safe_text import visible
 
-    count = sum(sum(reasons.values()) for reasons in total.failures.values())
+    count = sum(reasons.total() for reasons in total.failures.values())
     if not count:
         yield labelled("failed", "nothing: no transcript tells of a failed attempt")
         return
     where = f"in {total.failing:,} of {_many(total.sessions, 'session')}"
     undone = f", {total.reverted:,} undone" if total.reverted else ""
     yield labelled("failed", f"{_many(count, 'attempt')} {where}; {_many(total.fallbacks, 'fallback')}{undone}")
-    ranked = list(_ranked(total))
+    ranked = total.ranked
     for model, reasons in ranked[:_NAMED]:
         told = ", ".join(f"{visible(reason, 40)} {times:,}" for reason, times in reasons.most_common())
-        yield labelled("", (f"  {visible(model)}", "red"), f" {sum(reasons.values()):,}: {told}")
+        yield labelled("", (f"  {visible(model)}", "red"), f" {reasons.total():,}: {told}")
     if len(ranked) > _NAMED:
         yield labelled("", f"  and {_many(len(ranked) - _NAMED, 'other model')}")
-
-
-def _ranked(total: Overview) -> list[tuple[str, Counter[str]]]:
-    return sorted(total.failures.items(), key=lambda one: (-sum(one[1].values()), one[0]))
-
-
-def _version(home: "Home") -> str | None:
-    return None if home.version is None else ".".join(map(str, home.version))
 
 
 def _many(count: int, what: str) -> str:

@@ -51,15 +51,15 @@ def next_model(
     """
     from cli.output import code_for, write_json
     from cli.render import console
-    from eventlog import Report, read_events
+    from eventlog import Report, read_events, sources
     from replay import INITIAL, decide, fold
 
     moment, used = present(now), config_for(log, config)
     models = _chain(chain, used)
     report = Report()
     if record:
-        decision = _recorded(log, models, used, as_of=now)
-    elif log.endswith(".jsonl") and not os.path.lexists(log):
+        decision = _recorded(log, session, models, used, as_of=now)
+    elif log.endswith(sources.SUFFIX) and not os.path.lexists(log) and not sources.companion(Path(log)).exists():
         decision = decide(INITIAL, models, moment, used.policy, elsewhere=_elsewhere(Path(log), models, moment, used))
     else:
         events = read_events(log, session, protection=used.protection)
@@ -100,18 +100,18 @@ def _elsewhere(path: Path | None, chain: "Chain", now: datetime, config: "Config
     return neighbours.elsewhere(path.name, chain.models, now, config.policy)
 
 
-def _recorded(log: str, chain: "Chain", config: "Config", *, as_of: str | None) -> "Decision":
+def _recorded(log: str, session: str | None, chain: "Chain", config: "Config", *, as_of: str | None) -> "Decision":
     """The decision of a gateway that is about to ask, its switch on the disk."""
     from cli.output import written
     from eventlog import AllModelsFailed
 
     if as_of is not None:
         raise typer.BadParameter("a switch is recorded as of the present; leave out --now", param_hint="--record")
-    with written(log, chain, config.policy, create=True) as session:
+    with written(log, session, chain, config.policy, create=True) as opened:
         try:
-            return next(session.attempts()).decision  # what a gateway does first; the attempt is the caller's
+            return next(opened.attempts()).decision  # what a gateway does first; the attempt is the caller's
         except AllModelsFailed:
-            return session.decide()
+            return opened.decide()
 
 
 def _chain(text: str | None, config: "Config") -> "Chain":

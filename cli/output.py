@@ -130,16 +130,21 @@ def _serialised(fields: Mapping[str, object]) -> bytes:
 
 @contextmanager
 def written(
-    log: str, chain: "Chain | None" = None, policy: "Policy | None" = None, *, create: bool = False
+    log: str,
+    session: str | None = None,
+    chain: "Chain | None" = None,
+    policy: "Policy | None" = None,
+    *,
+    create: bool = False,
 ) -> "Iterator[Session]":
     """A session to record in, for a command: what the disk refuses is an error here, nothing waits in memory."""
     from eventlog import Session, UnreadableError, sources
 
-    path = sources.transcript(log, create=create)
-    with Session.open(path, chain, policy, neighbours=neighbours_of(path)) as session:
-        yield session
-        if session.degraded is not None:
-            raise UnreadableError(path, f"can't be written: {session.degraded}", "nothing was recorded")
+    path = sources.transcript(log, session, create=create)
+    with Session.open(path, chain, policy, neighbours=neighbours_of(path)) as opened:
+        yield opened
+        if opened.degraded is not None:
+            raise UnreadableError(path, f"can't be written: {opened.degraded}", "nothing was recorded")
 
 
 def neighbours_of(path: "Path | None") -> "Neighbours | None":

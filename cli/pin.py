@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, By, ConfigFile, Log, Note, config_for, who
+from cli.options import AsJson, By, ConfigFile, Log, Note, OneSession, config_for, who
 
 if TYPE_CHECKING:
     from eventlog import Session
@@ -16,7 +16,13 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="As provider/model-i
 
 
 def pin(
-    log: Log, model: Model, by: By = None, note: Note = None, config: ConfigFile = None, json: AsJson = False
+    log: Log,
+    model: Model,
+    session: OneSession = None,
+    by: By = None,
+    note: Note = None,
+    config: ConfigFile = None,
+    json: AsJson = False,
 ) -> int:
     """Use this model from now on, whatever the chain says, until it is unpinned; what cools it is lifted.
 
@@ -29,12 +35,13 @@ def pin(
     chain = config_for(log, config).chain
     if chain is not None and model not in chain.models:
         tell(f"{model} is not in the configured chain; it is pinned all the same")
-    with written(log) as session:
-        session.switch(model, by=who(by), note=note)
-        return _told(session, f"pinned {model}", json=json)
+    with written(log, session) as opened:
+        opened.switch(model, by=who(by), note=note)
+        say_where(opened)
+        return _told(opened, f"pinned {model}", json=json)
 
 
-def unpin(log: Log, by: By = None, note: Note = None, json: AsJson = False) -> int:
+def unpin(log: Log, session: OneSession = None, by: By = None, note: Note = None, json: AsJson = False) -> int:
     """Take the pin away: the chain decides again.
 
     \b
@@ -43,16 +50,19 @@ def unpin(log: Log, by: By = None, note: Note = None, json: AsJson = False) -> i
     """
     from cli.output import written
 
-    with written(log) as session:
-        pinned = session.state.pinned
-        session.unpin(by=who(by), note=note)
-        return _told(session, f"unpinned {pinned}" if pinned else "no model was pinned; nothing was written", json=json)
+    with written(log, session) as opened:
+        pinned = opened.state.pinned
+        opened.unpin(by=who(by), note=note)
+        if pinned:
+            say_where(opened)
+        return _told(opened, f"unpinned {pinned}" if pinned else "no model was pinned; nothing was written", json=json)
 
 
 def clear(
     log: Log,
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model that is mended.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="All models of this provider instead.")] = None,
+    session: OneSession = None,
     by: By = None,
     note: Note = None,
     json: AsJson = False,
@@ -67,9 +77,19 @@ def clear(
 
     if (model is None) == (provider is None):
         raise typer.BadParameter("name a MODEL or a --provider, one of the two")
-    with written(log) as session:
-        session.clear(model, provider=provider, by=who(by), note=note)
-        return _told(session, f"cleared {model or f'all of {provider}'}", json=json)
+    with written(log, session) as opened:
+        opened.clear(model, provider=provider, by=who(by), note=note)
+        say_where(opened)
+        return _told(opened, f"cleared {model or f'all of {provider}'}", json=json)
+
+
+def say_where(session: "Session") -> None:
+    """Say on stderr that what was written stands beside the transcript, if it does: nobody would look for it there."""
+    from cli.output import tell
+    from eventlog.sources import COMPANION
+
+    if session.path.name.endswith(COMPANION) and session.degraded is None:
+        tell(f"written beside the transcript, into {session.path}")
 
 
 def _told(session: "Session", told: str, *, json: bool) -> int:

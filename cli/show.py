@@ -40,23 +40,21 @@ def show(
     from cli.output import code_for, write_json
     from cli.render import console
     from eventlog import read_events
-    from eventlog.openclaw.home import find_home
     from replay import fold
     from replay.figures import Figures
 
     moment, used = present(now), config_for(log, config)
     events, total = read_events(log, session, protection=used.protection), Figures()
     state = fold(total.watch(events))
-    home = find_home(Path(log)) if session is None and Path(log).is_dir() else None
-    overview = None if home is None else whole.overview(home, used)
+    home = whole.home_of(Path(log), used) if session is None and Path(log).is_dir() else None
     if json:
-        more = {} if home is None or overview is None else {"home": whole.fields(home, overview, used)}
+        more = {} if home is None else {"home": whole.fields(home)}
         write_json({**fields(state, total, events, moment, used), **more})
     else:
         out = console()
         for line in lines(state, total, events, moment, used, utc=utc):
             out.print(line)
-        for line in whole.lines(home, overview, used) if home is not None and overview is not None else ():
+        for line in () if home is None else whole.lines(home):
             out.print(line)
     return code_for(events.report, str(log))
 

@@ -125,6 +125,15 @@ def unlock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
 
 
+def try_lock(fd: int) -> bool:
+    """Take the file's exclusive lock if it is free now, and if such a file can be locked at all."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def identify(fd: int) -> Identity:
     """Which file the descriptor is, and its size now."""
     found = os.fstat(fd)
@@ -181,6 +190,39 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def draft(path: Path) -> tuple[int, Path]:
+    """A new file that is to get the name ``path`` once it is filled: a descriptor, and where it is to be found now.
+
+    On Linux it has no name until then, so that not even a kill leaves it behind.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a file system that makes none without a name, or no /proc to name it from
+            Path("/proc/self/fd").stat()
+            fd = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o644)
+            return fd, Path(f"/proc/self/fd/{fd}")
+    name = aside(path)
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), name
+
+
+def publish(draft: Path, path: Path, fd: int | None = None) -> None:
+    """Give a file this name too. ``fd``: its descriptor, where it may have no name yet.
+
+    Raises FileExistsError if the name is taken.
+    """
+    os.link(draft, path, src_dir_fd=fd, follow_symlinks=fd is not None)
+
+
+def aside(path: Path) -> Path:
+    """A name beside ``path``, ending in its own, that nobody else uses."""
+    return path.with_name(f".{os.getpid()}-{os.urandom(4).hex()}.{path.name}")
+
+
+def discard(path: Path) -> None:
+    """Take this name of a file away, if it is one of its own: a draft may have none."""
+    if not path.is_relative_to("/proc/self"):
+        path.unlink(missing_ok=True)
 
 
 def working_folder() -> str:

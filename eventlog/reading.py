@@ -20,7 +20,6 @@ from eventlog.reader import Reader
 from eventlog.report import Report
 from replay import Recorded
 
-
 _SPOOLED: Final = 32 << 20
 """Bytes of a pipe that are kept in memory, as they may have to be read twice; what is more goes to a file."""
 

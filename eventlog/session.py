@@ -14,21 +14,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from eventlog import clock, file, sources
+from eventlog import clock, file
 from eventlog.append import Durability, Log
 from eventlog.attempts import Attempts
 from eventlog.choosing import answered, new_id
 from eventlog.config import find
 from eventlog.degraded import Memory
-from eventlog.errors import MisuseError, SwitchlogError
+from eventlog.errors import MisuseError
 from eventlog.neighbours import Neighbours
 from eventlog.observe import Observer
+from eventlog.openclaw.hosted import log_of
 from eventlog.outcomes import Hook, is_response
 from eventlog.protection import Protection
-from eventlog.reading import read_events
 from eventlog.sources import COMPANION
 from replay import (
-    INITIAL,
     AttemptFailed,
     AttemptSucceeded,
     Chain,
@@ -41,7 +40,6 @@ from replay import (
     Policy,
     changes,
     decide,
-    fold,
 )
 
 _logger: Final = logging.getLogger("switchlog")
@@ -91,6 +89,8 @@ class Session:
 
         ``companion``: keep the events in a file beside the transcript (``….jsonl.switchlog``), for a host that does not
         bear lines of others in its own. Once there, it is used without asking, and every reader reads the two as one.
+        A transcript of OpenClaw's own is known: its events go into it under its lock where its version bears that, else
+        into the companion (:mod:`eventlog.openclaw.placement`); :attr:`path` says where they go.
 
         ``protection``: keys that sign what is written, and what error texts lose; left out, the configuration's.
         ``neighbours``: the other sessions of a folder, see :class:`eventlog.Sessions`. ``observe`` is called with each
@@ -99,7 +99,7 @@ class Session:
         if chain is None or policy is None or protection is None:
             config = find(Path(path).parent)
             chain, policy, protection = chain or config.chain, policy or config.policy, protection or config.protection
-        log = _log(Path(path), durability, protection, companion=companion)
+        log = log_of(Path(path), durability, protection, companion=companion)
         session = cls(log, chain, policy, classify, neighbours, observe)
         kind = file.network_file_system(session.path)
         if kind is not None:
@@ -266,7 +266,7 @@ class Session:
         """Append a line of the host's own to the transcript, by the same protocol: locked, in one write, durable.
 
         ``parentId`` is added to a line that has an ``id`` and none. Raises OSError if the disk refuses, MisuseError for
-        a line of our types, or where the events lie in a companion file.
+        a line of our types, where the events lie in a companion file, or where the transcript is OpenClaw's.
         """
         if self.path.name.endswith(COMPANION):
             raise MisuseError("the events of this session lie in a companion file; the transcript is its host's alone")
@@ -290,18 +290,6 @@ class Session:
         if chosen is None:
             raise MisuseError('this session has no chain: Session.open(path, chain=Chain("provider/model", …))')
         return chosen
-
-
-def _log(path: Path, durability: Durability, protection: Protection, *, companion: bool) -> Log:
-    """The log of a transcript: the file itself, or its companion, which goes on from what the transcript tells."""
-    beside = sources.companion(path)
-    if not companion and not file.exists(beside):
-        return Log(path, durability, protection=protection)
-    try:
-        base = fold(read_events(path, alone=True, protection=protection)) if file.exists(path) else INITIAL
-    except (OSError, SwitchlogError):
-        base = INITIAL  # a transcript that can't be read is the host's trouble; what lies beside it still counts
-    return Log(beside, durability, base, protection)
 
 
 def _said(by: str | None, note: str | None) -> dict[str, object]:

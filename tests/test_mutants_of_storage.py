@@ -16,6 +16,8 @@ READER = "test_reader_classes.py::test_"
 SESSION = "test_session.py::test_"
 REPAIR = "test_repair.py::test_"
 KEYS = "test_keys.py::test_"
+LOCK = "test_openclaw_lock.py::test_"
+HOST = "test_openclaw_placement.py::test_"
 
 # (the fault, module, the code, the broken code, the test that catches it)
 FAULTS: list[tuple[str, str, str, str, str]] = [
@@ -174,6 +176,91 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
         "parent, prev = self._parent(fd), self._now.report.last_seal",
         "parent, prev = self._parent(fd), None",
         APPEND + "each_record_names_the_seal_and_the_entry_before_it",
+    ),
+    # a host's own file
+    (
+        "no host's lock is held",
+        "openclaw/hosted",
+        "hold.enter_context(lock.held(self._transcript, self.patience))",
+        "lock.path_of(self._transcript)",
+        HOST + "our_lines_are_chained_and_written_under_the_hosts_lock",
+    ),
+    (
+        "another process of a host's number passes for the holder",
+        "openclaw/lock",
+        "started(pid) not in (None, ticks)",
+        "started(pid) is None",
+        LOCK + "another_process_of_the_same_number_is_not_the_holder",
+    ),
+    (
+        "a host's lock that it is just making is taken away",
+        "openclaw/lock",
+        "return not told and now.timestamp()",
+        "return not told or now.timestamp()",
+        LOCK + "what_tells_no_holder_is_held_while_it_is_young",
+    ),
+    (
+        "another's lock is given back",
+        "openclaw/lock",
+        "if named is not None and named.same_file(file.identify(fd)):",
+        "if named is not None:",
+        LOCK + "only_ones_own_lock_is_given_back",
+    ),
+    (
+        "a lock made meanwhile is taken for the dead holder's",
+        "openclaw/lock",
+        "        if not right:\n",
+        "        if right is None:\n",
+        LOCK + "a_lock_that_another_has_just_made_is_not_taken_for_the_dead_ones",
+    ),
+    (
+        "a host that checks its file gets our lines",
+        "openclaw/placement",
+        "int(found[2])) < FIRST_THAT_CHECKS",
+        "int(found[2])) < (9999, 1)",
+        HOST + "only_a_version_that_does_not_check_gets_our_lines",
+    ),
+    (
+        "a host that has not answered yet gets our lines",
+        "openclaw/placement",
+        "and _has_answer(path)",
+        "",
+        HOST + "nothing_is_written_before_the_first_answer",
+    ),
+    (
+        "a transcript is made in its host's place",
+        "openclaw/hosted",
+        "create=create and not self._inside",
+        "create=create",
+        HOST + "a_transcript_that_goes_while_we_append_is_not_made_anew",
+    ),
+    (
+        "one writes into the transcript though there is a companion now",
+        "openclaw/hosted",
+        "        super()._lock()\n        if not self._settled and",
+        "        super()._lock()\n        if self._settled and",
+        HOST + "one_that_goes_beside_while_another_is_about_to_write_takes_it_along",
+    ),
+    (
+        "a companion is begun while others may write into the transcript",
+        "openclaw/hosted",
+        "            file.lock(fd)\n        yield",
+        "        yield",
+        HOST + "one_that_writes_while_another_goes_beside_is_known_there",
+    ),
+    (
+        "a session that is open does not see the companion",
+        "openclaw/hosted",
+        "return super().current() and not (self._inside and file.exists(self._companion))",
+        "return super().current()",
+        HOST + "while_a_turn_runs_events_go_beside_and_nothing_is_lost",
+    ),
+    (
+        "what stands in the transcript is written beside it again",
+        "openclaw/hosted",
+        " for key, event in known if key not in earlier)",
+        " for key, event in known)",
+        HOST + "while_a_turn_runs_events_go_beside_and_nothing_is_lost",
     ),
     # reading
     (
