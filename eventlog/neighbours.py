@@ -20,7 +20,9 @@ from typing import Final
 from eventlog import file
 from eventlog.append import Log
 from eventlog.errors import SwitchlogError
+from eventlog.openclaw.hosted import log_of
 from eventlog.protection import OPEN, Protection
+from eventlog.sources import COMPANION, session_name
 from replay import NOWHERE, Elsewhere, ModelState, Policy, Skipped
 from replay.decide import bearing
 
@@ -77,7 +79,10 @@ class Neighbours:
                 self._look(patient=patient)
             except (OSError, SwitchlogError) as error:
                 _logger.debug("%s can't be read: %s", self._path, error)
-            states = [(log.session, log.state) for name, log in self._logs.items() if name != own]
+            asking = session_name(Path(own))  # its transcript and the companion of that are one session
+            states = [
+                (log.session, log.state) for name, log in self._logs.items() if session_name(Path(name)) != asking
+            ]
         if not states:
             return NOWHERE
         found = {model: tuple(_told(states, model, now, policy)) for model in models}
@@ -111,10 +116,15 @@ class Neighbours:
             if _NAME.fullmatch(line):
                 name = line.decode()
                 if name not in self._logs:
-                    self._logs[name] = Log(self._path.with_name(name), protection=self._protection)
+                    self._logs[name] = self._log(self._path.with_name(name))
                 self._logs.move_to_end(name)
         while len(self._logs) > WATCHED:
             self._logs.popitem(last=False)
+
+    def _log(self, path: Path) -> Log:
+        """A transcript and its companion are one log."""
+        transcript = path.with_name(path.name.removesuffix(COMPANION))
+        return log_of(transcript, protection=self._protection, companion=path != transcript)
 
     def _hint(self, name: str) -> None:
         fd = file.open_append(self._path, create=True)

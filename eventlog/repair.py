@@ -12,6 +12,7 @@ one meanwhile makes us begin again; a line it manages to write after that is car
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from eventlog.choosing import new_id
 from eventlog.config import find
 from eventlog.errors import SwitchlogError, UnreadableError
 from eventlog.lines import Kind
+from eventlog.openclaw.lock import LockedError, held
+from eventlog.openclaw.placement import of_host
 from eventlog.protection import Protection
 from eventlog.reader import Reader
 from eventlog.scan import pieces
@@ -97,16 +100,20 @@ def repair(
     was changed then.
     """
     rules = _rules(path, protection)
-    for _ in range(PATIENCE):
-        fd = file.open_append(path, create=False)
-        try:
-            file.lock(fd)
-            done = _attempt(path, fd, rules, by, note)
-        finally:
-            file.close(fd)  # its lock goes with it
-        if done is not None:
-            return done
-        time.sleep(0.05)
+    try:
+        with held(path) if of_host(path) else nullcontext():
+            for _ in range(PATIENCE):
+                fd = file.open_append(path, create=False)
+                try:
+                    file.lock(fd)
+                    done = _attempt(path, fd, rules, by, note)
+                finally:
+                    file.close(fd)  # its lock goes with it
+                if done is not None:
+                    return done
+                time.sleep(0.05)
+    except LockedError as error:
+        raise BusyError(f"{error}; repair it when its turn is over") from None
     raise BusyError(f"{path}: somebody is writing into it; stop the gateway, then repair it again")
 
 

@@ -236,3 +236,18 @@ def test_only_models_without_experience_and_pin_are_left_alone(
         or (informed.forced)
     )
     assert {one for one in informed.skipped if one.session is None} <= {*alone.skipped} or alone.forced
+
+
+def test_a_session_that_went_beside_its_transcript_is_no_neighbour_of_its_own(folder: Path) -> None:
+    sessions = Sessions(folder, chain=CHAIN)
+    with sessions.open("one") as one:
+        assert one.failed(A, reason="rate_limit")
+    view = neighbours.Neighbours(folder)
+    with Session.open(folder / "one.jsonl", CHAIN, companion=True, neighbours=view) as beside:
+        assert beside.failed(B, reason="rate_limit")
+        beside.clear(A)
+        beside.clear(B)
+        assert beside.decide().model == A
+        assert skipped(beside, A) is None
+    with sessions.open("two") as two:
+        assert two.decide().model == A, "the pair is read as one: its failures are cleared"

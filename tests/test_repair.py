@@ -19,6 +19,7 @@ from logs import SESSION, STAMP, Draft, compact, header, hosted, kinds, message,
 from eventlog import Session, file, read_events
 from eventlog.errors import SwitchlogError
 from eventlog.keys import Keys
+from eventlog.openclaw.lock import held
 from eventlog.protection import OPEN, Protection
 from eventlog.repair import BusyError, UnsafeRepairError, plan, repair
 from replay import LogRepaired
@@ -322,3 +323,17 @@ def test_a_bare_event_stays_one(path: Path) -> None:
 def test_the_errors_are_of_one_root() -> None:
     assert issubclass(BusyError, SwitchlogError)
     assert issubclass(UnsafeRepairError, SwitchlogError)
+
+
+def test_a_hosts_transcript_is_not_replaced_while_a_turn_holds_its_lock(tmp_path: Path) -> None:
+    path = tmp_path / "agents" / "main" / "sessions" / "s.jsonl"
+    path.parent.mkdir(parents=True)
+    with Session.open(tmp_path / "s.jsonl") as session:
+        session.failed("kimi/kimi2.5", reason="auth")
+    before = (tmp_path / "s.jsonl").read_bytes() + bytes(7) + message("c0ffee01")
+    path.write_bytes(before)
+    with held(path), pytest.raises(BusyError, match="lock"):
+        repair(path)
+    assert path.read_bytes() == before
+    assert repair(path).zeros == 7
+    assert not [one for one in path.parent.iterdir() if one.name.endswith(".lock")]
