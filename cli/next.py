@@ -50,6 +50,7 @@ def next_model(
       switchlog next sessions/17a309d8.jsonl --config openclaw.json --json
     """
     from cli.output import code_for, write_json
+    from cli.progress import reading
     from cli.render import console
     from eventlog import Report, read_events, sources
     from replay import INITIAL, decide, fold
@@ -62,8 +63,10 @@ def next_model(
     elif log.endswith(sources.SUFFIX) and not os.path.lexists(log) and not sources.companion(Path(log)).exists():
         decision = decide(INITIAL, models, moment, used.policy, elsewhere=_elsewhere(Path(log), models, moment, used))
     else:
-        events = read_events(log, session, protection=used.protection)
-        state, elsewhere = fold(events), _elsewhere(events.path, models, moment, used)
+        with reading() as watch:
+            events = read_events(log, session, protection=used.protection, watch=watch)
+            state = fold(events)
+        elsewhere = _elsewhere(events.path, models, moment, used)
         decision = decide(state, models, moment, used.policy, elsewhere=elsewhere)
         report = events.report
     if json:

@@ -38,14 +38,17 @@ def show(
     """
     from cli import home as whole
     from cli.output import code_for, write_json
+    from cli.progress import reading
     from cli.render import console
     from eventlog import read_events
     from replay import fold
     from replay.figures import Figures
 
     moment, used = present(now), config_for(log, config)
-    events, total = read_events(log, session, protection=used.protection), Figures()
-    state = fold(total.watch(events))
+    total = Figures()
+    with reading() as watch:
+        events = read_events(log, session, protection=used.protection, watch=watch)
+        state = fold(total.watch(events))
     home = whole.home_of(Path(log), used) if session is None and Path(log).is_dir() else None
     if json:
         more = {} if home is None else {"home": whole.fields(home)}

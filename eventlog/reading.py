@@ -4,7 +4,7 @@ Law: ties sources to the reader, to a gateway's log, or to what a host's own lin
 """
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -31,7 +31,7 @@ _OURS: Final = (Kind.NEWER.value, Kind.ALTERED.value, Kind.MISPLACED.value)
 class Events(Iterator[Recorded]):
     """The events of one log, in order. ``report`` tells the log's condition; it is complete after the last event.
 
-    ``wanted``: seals whose places the report is to tell.
+    ``wanted``: seals whose places the report is to tell. ``watch`` is told how many bytes were read so far.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Events(Iterator[Recorded]):
         infer: bool = True,
         protection: Protection | None = None,
         wanted: Collection[str] = (),
+        watch: Callable[[int], None] | None = None,
     ) -> None:
         self.source = where if isinstance(where, sources.Source) else sources.locate(where, session)
         near = None if self.source.path is None else self.source.path.parent
@@ -56,6 +57,8 @@ class Events(Iterator[Recorded]):
         self._beside = None if alone else self.source.beside
         self._infer = infer
         self._wanted = wanted
+        self._watch = watch
+        self._size = 0
         self._events = self._read()
 
     @property
@@ -70,7 +73,7 @@ class Events(Iterator[Recorded]):
         return next(self._events)
 
     def _read(self) -> Iterator[Recorded]:
-        blocks = self.source.blocks()
+        blocks = self._watched(self.source.blocks())
         first = next(blocks, b"")
         form = None if self.source.stored else sources.log_form(first)
         if form is not None:
@@ -85,12 +88,22 @@ class Events(Iterator[Recorded]):
             ours = reader.position > 0
             if self._beside is not None:
                 companion = self._reader(reader.position)
-                yield from _told(companion, sources.blocks(self._beside))
+                yield from _told(companion, self._watched(sources.blocks(self._beside)))
                 self.report.add(companion.report)
                 ours = True
             if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):
                 self.inferred = True
-                yield from inferred(_played(spool) if again else self.source.blocks(), self.report.size)
+                lines = _played(spool) if again else self.source.blocks()
+                yield from inferred(self._watched(lines), self.report.size)
+
+    def _watched(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        return blocks if self._watch is None else self._counted(blocks, self._watch)
+
+    def _counted(self, blocks: Iterator[bytes], watch: Callable[[int], None]) -> Iterator[bytes]:
+        for block in blocks:
+            self._size += len(block)
+            watch(self._size)
+            yield block
 
     def _reader(self, position: int = 0) -> Reader:
         return Reader(self.source.name, position, self.protection, self._wanted)
@@ -134,6 +147,7 @@ def read_events(
     alone: bool = False,
     infer: bool = True,
     protection: Protection | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Events:
     """The events of the log that ``where`` names: a transcript, a folder (its newest), ``-``, an id prefix.
 
@@ -145,5 +159,6 @@ def read_events(
 
     A host's transcript that holds nothing of ours is read for what its own lines tell of attempts and switches, unless
     ``infer`` is False; ``.inferred`` says that this was done. A session that is opened to be written to never does.
+    ``watch`` is told now and then how many bytes were read so far.
     """
-    return Events(where, session, alone=alone, infer=infer, protection=protection)
+    return Events(where, session, alone=alone, infer=infer, protection=protection, watch=watch)
