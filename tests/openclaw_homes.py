@@ -1,6 +1,9 @@
 """Homes of OpenClaw, put together from its recordings as they would stand on an operator's machine."""
 
+import json
+import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +18,9 @@ def old_home(folder: Path) -> Path:
     sessions.mkdir(parents=True)
     for transcript in (OLD / "transcripts").iterdir():
         shutil.copy(transcript, sessions)
+        last = json.loads(transcript.read_bytes().splitlines()[-1])["timestamp"]
+        written = datetime.fromisoformat(last).timestamp()
+        os.utime(sessions / transcript.name, (written, written))
     shutil.copy(OLD / "sessions.json", sessions)
     shutil.copy(OLD / "openclaw.json", folder)
     return folder

@@ -229,6 +229,30 @@ def test_who_stops_a_run_blames_nobody() -> None:
     assert told(prompt_error(KIMI, "aborted")) == [("failed", KIMI, "aborted")]
 
 
+def spoken(text: str) -> Entry:
+    said = answer("openclaw/gateway-injected")
+    said["message"]["content"] = [{"type": "text", "text": text}]  # type: ignore[index]
+    return said
+
+
+@pytest.mark.parametrize("told_as", [ZHIPU, f"GLM ({ZHIPU})"])
+def test_a_persons_choice_counts_with_the_next_attempt_and_pins(told_as: str) -> None:
+    entries = [change(KIMI, None), spoken(f"Model set to {told_as}."), snapshot(ZHIPU), answer(ZHIPU)]
+    events = events_of(entries)
+    assert [short(event) for event in events][1:] == [("user", KIMI, ZHIPU), ("succeeded", ZHIPU)]
+    assert fold(events).pinned == ZHIPU
+    events = events_of([*entries, spoken(f"Model reset to default ({KIMI})."), snapshot(KIMI)])
+    assert short(events[-1]) == ("unpin", ZHIPU, KIMI)
+    assert fold(events).pinned is None
+
+
+def test_what_a_model_or_a_person_says_of_models_chooses_none() -> None:
+    said = answer(KIMI)
+    said["message"]["content"] = spoken(f"Model set to {ZHIPU}.")["message"]["content"]  # type: ignore[index]
+    assert told(said, snapshot(ZHIPU))[-1] == ("fallback", KIMI, ZHIPU)
+    assert told(spoken(f'Model "{ZHIPU}" is not allowed.'), snapshot(ZHIPU)) == [("fallback", KIMI, ZHIPU)]
+
+
 def test_what_the_host_calls_an_error_is_one_whatever_its_text() -> None:
     assert told(failed(KIMI, "Request was aborted")) == [("failed", KIMI, "unknown")]
 

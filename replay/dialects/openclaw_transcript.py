@@ -5,16 +5,18 @@ told before, and what is kept is bounded.
 
 The host writes no word on failover, but leaves traces of it::
 
-    model_change {provider, modelId}                         the session's model: at the start, or a person's /model
+    model_change {provider, modelId}                         the session's model: at the start, or a person's choice
     custom model-snapshot {data: {provider, modelId}}        the attempted model, whenever it is another than before
     message {role: assistant, provider, model, stopReason}   an attempt's end: stop toolUse length | error | aborted
-    custom openclaw:prompt-error {data: {provider, model, error}}   an end without an answer; "aborted": by a person
+    custom openclaw:prompt-error {data: {provider, model, error}}   an end without an answer; "aborted": given up
+    message {role: assistant, provider: openclaw}            the host's own words; "Model set to …": a person's choice
 
 What is inferred from them says so in ``extra["source"]``, and its id is the entry's. What left no trace is not told:
 2026.9 writes no entry for a candidate that fails while others are left, so there the failures are too few and only the
 switches are whole. One failed entry can stand for several requests of the client.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +36,12 @@ SOURCE: Final = "openclaw-transcript"
 
 _HOST: Final = "openclaw"
 """The provider of what the host says itself (a command's answer, a mirrored delivery): no model was asked."""
+_CHOICE_LENGTH: Final = 600
+_CHOICES: Final = tuple(
+    (re.compile(rf"{words} (?:[^()]{{1,120}} )?\(?(?P<model>[^\s()/]+/[^\s()]+?)\)?\.", re.ASCII), cause)
+    for words, cause in (("Model set to", "user"), ("Model reset to default", "unpin"))
+)
+"""What the host answers to ``/model zhipu/glm-5.1`` and ``/model default`` (2026.3.28; it leaves no other line)."""
 _SECOND: Final = ".switch"
 """Behind the id of an entry that tells two things: first the switch, then the outcome."""
 _KEPT: Final = 1024
@@ -53,6 +61,7 @@ class Transcript:
         self._current: str | None = None
         self._own: str | None = None  # the session's model, to which the host returns after a fallback
         self._ended: str | None = None  # the model of the last outcome, if that was no answer
+        self._chosen: tuple[str, str] | None = None  # the model that a person asked for, and the cause that it is
         self._position = 0  # of the last event that was told
         self._incident = 0  # of the last one before the host's first try of those that are under way
         self._silent: dict[str, None] = {}  # entries of branches on which no model was named yet
@@ -83,6 +92,7 @@ class Transcript:
             case "model-snapshot":
                 return self._turn_to(entry, _model(entry.body, "modelId"))
             case "assistant":
+                self._hear(entry)
                 return self._answer(entry)
             case "openclaw:prompt-error":
                 return self._prompt_error(entry)
@@ -112,7 +122,24 @@ class Transcript:
         if self._current is None:
             self._own = model
             return self._switch(entry, model, "initial", suffix)
+        chosen, self._chosen = self._chosen, None
+        if chosen is not None and chosen[0] == model:
+            self._own = model
+            return self._switch(entry, model, chosen[1], suffix)
         return self._switch(entry, model, "reverted" if model == self._own else "fallback", suffix)
+
+    def _hear(self, entry: "_Entry") -> None:
+        """A person's ``/model`` shows in the host's answer; the attempted model changes with the next turn only."""
+        if entry.body.get("provider") != _HOST:
+            return
+        parts = entry.body.get("content")
+        first = parts[0] if isinstance(parts, list) and parts else None
+        text = _text(first.get("text")) if isinstance(first, dict) else ""
+        for words, cause in _CHOICES:
+            found = words.fullmatch(text[:_CHOICE_LENGTH])
+            model = None if found is None else _name(found["model"])
+            if model is not None:
+                self._chosen = model, cause
 
     def _switch(self, entry: "_Entry", model: str, cause: str, suffix: str = "") -> tuple[Event, ...]:
         left, self._current, self._ended = self._current, model, None
