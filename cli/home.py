@@ -6,7 +6,7 @@ ends nothing.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from eventlog.openclaw.home import Home, HostSession
 
 _NAMED: Final = 5
+_WIDTH: Final = 70
 _MODELS: Final = 1000
 """Names that are told apart; whatever a hostile transcript calls its models, memory is bounded."""
 _OTHERS: Final = "(other models)"
@@ -154,8 +155,8 @@ def lines(total: Overview) -> "Iterator[Text]":
     size = f"{_many(total.sessions, 'session')} of {_many(len(home.agents), 'agent')}"
     yield line("")
     yield labelled("home", f"{visible(str(home.folder))}: {version}{size}")
-    if config.chain is not None:
-        yield labelled("chain", visible(" → ".join(config.chain.models), 300))
+    for number, part in enumerate([] if config.chain is None else _wrapped(config.chain.models)):
+        yield labelled("" if number else "chain", part)
     for log in home.logs()[-2:]:
         yield labelled("log", visible(str(log)))
     yield from _failures(total)
@@ -188,6 +189,21 @@ def _failures(total: Overview) -> "Iterator[Text]":
         yield labelled("", (f"  {visible(model)}", "red"), f" {reasons.total():,}: {told}")
     if len(ranked) > _NAMED:
         yield labelled("", f"  and {_many(len(ranked) - _NAMED, 'other model')}")
+
+
+def _wrapped(models: Sequence[str]) -> Iterator[str]:
+    """The chain in lines that fit the screen."""
+    from cli.safe_text import visible
+
+    row = ""
+    for number, model in enumerate(models):
+        part = ("→ " if number else "") + visible(model, 100)
+        if row and len(row) + len(part) > _WIDTH:
+            yield row
+            row = "  " + part
+        else:
+            row += f" {part}" if row else part
+    yield row
 
 
 def _many(count: int, what: str) -> str:

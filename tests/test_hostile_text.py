@@ -11,13 +11,14 @@ import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 import termios
 import tty
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
@@ -149,6 +150,10 @@ class Place:
     console: Path = Path()
     json_log: Path = Path()
     config: Path = Path()
+    home: Path = Path()
+    """A home of OpenClaw's in which every text is one of these, and one of its sessions."""
+    hosted: Path = Path()
+    store: Path = Path()
 
     @property
     def anchors(self) -> Path:
@@ -198,7 +203,63 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     made.console.write_bytes(console_log())
     made.json_log.write_bytes(json_log())
     made.config.write_bytes(config())
+    made.home = folder / f"home {TERMINAL['colour']}"
+    made.hosted, made.store = openclaw_home(made.home)
     return made
+
+
+def openclaw_home(home: Path) -> tuple[Path, Path]:
+    """Its transcript and its database."""
+    agent = home / "agents" / "main"
+    other = home / "agents" / UNICODE["bidi override"]
+    for part in (agent / "sessions", agent / "agent", other / "sessions"):
+        part.mkdir(parents=True)
+    (home / "openclaw.json").write_bytes(openclaw_config())
+    hosted = agent / "sessions" / f"{TERMINAL['8-bit CSI']}.jsonl"
+    lines = transcript_lines()
+    hosted.write_bytes(b"".join(line + b"\n" for line in lines))
+    (other / "sessions" / "s.jsonl").write_bytes(b"\n".join(lines[:40]))
+    keys = {text: {"sessionId": hosted.name.removesuffix(".jsonl"), "model": text} for text in HOSTILE.values()}
+    (agent / "sessions" / "sessions.json").write_bytes(compact(keys))
+    store = agent / "agent" / "openclaw-agent.sqlite"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("create table transcript_events (session_id, seq, event_json, created_at, event_zstd)")
+        connection.execute("create table session_nodes (session_key, current_session_id, updated_at)")
+        for text in [*HOSTILE.values()][::8]:
+            name = text.encode("utf-8", "replace").decode()
+            rows = [(name, number, line.decode(), 0, None) for number, line in enumerate(lines[:7])]
+            rows.append((name, 8, None, 0, name.encode()))
+            connection.executemany("insert into transcript_events values (?, ?, ?, ?, ?)", rows)
+            connection.execute("insert into session_nodes values (?, ?, ?)", (f"key {name}", name, 1))
+    return hosted, store
+
+
+def openclaw_config() -> bytes:
+    models: list[object] = [f"p/{text}" for text in HOSTILE.values()]
+    aliases = {f"p/{text}": {"alias": text} for text in HOSTILE.values()}
+    model = {"primary": "p/first", "fallbacks": models}
+    meta = {"lastTouchedVersion": f"2026.3.28{TERMINAL['colour']}"}
+    return compact({"meta": meta, "agents": {"defaults": {"model": model, "models": aliases}}})
+
+
+def transcript_lines() -> list[bytes]:
+    """A host's transcript: every text as provider, model, error, id and time, and as what the host says itself."""
+    lines = [compact({"type": "session", "version": 3, "id": TERMINAL["title with BEL"], "cwd": "x"})]
+    for text in HOSTILE.values():
+        frame = {"id": text, "parentId": text, "timestamp": STAMP}
+        named = {"provider": "p", "model": text, "modelId": text}
+        said = [{"type": "text", "text": f"Model set to p/{text}."}]
+        failed = {"role": "assistant", **named, "stopReason": "error", "errorMessage": text}
+        spoken = {"role": "assistant", "provider": "openclaw", "content": said, "stopReason": "stop"}
+        lines += [
+            compact({"type": "model_change", **frame, **named}),
+            compact({"type": "custom", "customType": "model-snapshot", **frame, "data": {**named, "provider": text}}),
+            compact({"type": "message", **frame, "id": f"{text}1", "message": failed}),
+            compact({"type": "message", **frame, "id": f"{text}2", "message": {**failed, "stopReason": text}}),
+            compact({"type": "message", **frame, "id": f"{text}3", "message": spoken}),
+            compact({"type": "custom", "customType": "openclaw:prompt-error", "data": {**named, "error": text}}),
+        ]
+    return lines
 
 
 def all_fields() -> bytes:
@@ -278,6 +339,9 @@ def in_toml(text: str) -> str:
 
 Run = tuple[str | Path, ...]
 
+SOME: Final = {"colour", *[*EVERY][::8]}
+"""As session ids in a home and a database: to look one up takes long, and each is shown in the same way."""
+
 
 def once(name: str, place: Place) -> Iterator[Run]:
     """Runs over everything at once."""
@@ -292,7 +356,11 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield place.console, "--session", "17a309d8"
             yield (place.console,)
             yield (place.json_log,)
+            yield (place.home,)
+            yield (place.hosted,)
+            yield (place.store,)
         case "replay":
+            yield (place.hosted,)
             yield (place.fields,)
             yield place.fields, "--at", STAMP, "--utc", "--config", place.config
             yield place.console, "--session", "17a309d8", "--at", "99999"
@@ -301,6 +369,7 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield place.tried, "--config", place.config, "--utc", "--now", STAMP
             yield place.console, "--session", "17a309d8", "--chain", "a/b"
             yield place.copy, "--config", place.config, "--record"
+            yield (place.hosted,)
         case "pin":
             yield place.copy, "a/b", "--config", place.config
         case "import":
@@ -308,7 +377,10 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield place.console, "--into", into, "--dry-run", "--config", place.config
             yield place.json_log, "--into", into, "--force"
             yield place.json_log, "--into", into
+            yield "-", "--into", into, "--follow"  # see also the pipe of hostile lines
         case "verify":
+            yield place.home, "--deep"
+            yield (place.store,)
             yield named, place.fields
             yield place.fields, "--deep", "--config", place.config
             yield named, "--anchors", place.folder / "anchors \x1b[2J.jsonl"
@@ -324,6 +396,8 @@ def each(name: str, place: Place, string: str) -> Iterator[Run]:
     """Runs for one string: it is the file, its content, and every argument that takes a text."""
     text, path = EVERY[string], place.named[string]
     argument = text.replace("\0", "")  # no argument can hold one
+    if string in SOME:
+        yield from sessions(name, place, argument)
     match name:
         case "show" | "replay":
             yield (path,)
@@ -358,6 +432,20 @@ def each(name: str, place: Place, string: str) -> Iterator[Run]:
         case "repair":
             yield (argument,)
             yield place.torn, "--by", argument, "--note", argument
+
+
+def sessions(name: str, place: Place, argument: str) -> Iterator[Run]:
+    """Runs on the session of that name."""
+    match name:
+        case "show" | "replay":
+            yield place.home, "--session", argument
+            yield place.store, "--session", argument
+        case "verify" | "unpin":
+            yield place.store, "--session", argument
+        case "pin" | "append":
+            yield place.store, argument, "--session", argument
+        case "clear":
+            yield place.home, argument, "--session", argument
 
 
 COMMANDS: Final = [str(one.name) for one in switchlog.app.registered_commands]
@@ -476,6 +564,10 @@ def test_a_pipe_of_hostile_lines(place: Place) -> None:
             for extra in ((), ("--json",)):
                 last = ("--at", "99999") if name == "replay" else ()
                 call(name, "-", *last, *extra, stdin=log.read_bytes())
+    for log, code in ((place.console, 0), (place.json_log, 0), (place.fields, 3)):
+        for extra in (("--into", place.folder / "people"), ("--into", place.folder / "json", "--json")):
+            done = call("import", "-", "--follow", *extra, stdin=log.read_bytes())
+            assert (done.code, bool(done.out)) == (code, code == 0)
 
 
 def test_a_misspelled_configuration_is_told_safely(tmp_path: Path, place: Place) -> None:
@@ -544,7 +636,7 @@ def test_on_a_terminal_only_our_own_colours_get_out(place: Place) -> None:
 def on_a_terminal(asked: list[list[str]]) -> bytes:
     body = """
 import json, os, sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from cli.app import main
 for arguments in json.loads(sys.argv[1]):
     sys.argv = ["switchlog", *arguments]
