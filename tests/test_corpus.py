@@ -6,7 +6,7 @@ themselves are tried against broken code, for a check that can't fail shows noth
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,12 @@ import pytest
 from fuzz import CORPUS, KNOWN, TARGETS
 
 from cli import safe_text
-from eventlog import anchors, config, importer, keys, outcomes, reader, scan
+from eventlog import anchors, config, importer, inference, keys, outcomes, reader, scan
 from eventlog import repair as repairs
 from eventlog.append import Log
 from eventlog.choosing import new_id
 from eventlog.lines import Kind, Piece
+from eventlog.openclaw import database
 from eventlog.verify import Verdict
 from replay import Event, classify, events
 
@@ -39,6 +40,8 @@ SHORT = {
     "outcome": 150,
     "commands": 40,
     "words": 80,
+    "hosted": 60,
+    "store": 100,
 }
 """Inputs that take less than half a second for each target."""
 
@@ -118,6 +121,10 @@ def _given(value: object, *_: object, **__: object) -> object:
     return value
 
 
+def _lines_of_each_block(blocks: Iterable[bytes], _: int) -> Iterator[tuple[int, bytes]]:
+    return ((0, line) for block in blocks for line in block.split(b"\n"))
+
+
 BROKEN: list[tuple[str, object, str, object]] = [
     ("reader", reader, "pieces", _blank_lines_dropped),
     ("reader", scan.seal, "seal_of", _any_seal),
@@ -134,6 +141,8 @@ BROKEN: list[tuple[str, object, str, object]] = [
     ("outcome", outcomes, "_text", str),
     ("commands", safe_text, "_spelled", _given),
     ("words", events, "parse_time", datetime.fromisoformat),
+    ("hosted", inference, "_lines", _lines_of_each_block),
+    ("store", database, "_bytes", _given),
 ]
 
 

@@ -24,6 +24,8 @@ INPUTS: Final = {
     "outcome": 2_500,
     "commands": 1_000,
     "words": 1_500,
+    "hosted": 1_500,
+    "store": 2_500,
 }
 """At scale 1: tens of thousands in a minute of one core, most where most bytes come from others."""
 _SHARES: Final = 4
