@@ -8,7 +8,7 @@ NEEDED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	$$p -c '$(NEEDED)' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test check test-all torture torture-docs wheel bench bench-gateways picture clean
+.PHONY: demo test check test-all torture torture-docs wheel bench bench-gateways bench-openclaw picture clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.package
@@ -47,6 +47,10 @@ bench: $(VENV)/.package
 bench-gateways: $(VENV)/.gateways
 	$(BIN)/python -m benchmarks.gateways
 	$(BIN)/python -m benchmarks.gateway_cost
+
+# The real OpenClaw 2026.3.28 with our lines in its live transcript; five minutes, and npm for the first one.
+bench-openclaw: $(VENV)/.package
+	$(BIN)/python -m benchmarks.openclaw
 
 picture: $(VENV)/.package
 	$(BIN)/python docs/picture.py

@@ -1,10 +1,9 @@
 """`switchlog import`: a gateway's log into transcripts.
 
-Law: reads one log whole, then says what became of it; nothing is called imported before it is on the disk.
+Law: reads one log whole, then says what became of it; nothing is called imported before it is on the disk. With
+--follow it goes on (:mod:`cli.import_follow`).
 """
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,18 +12,19 @@ import typer
 from cli.options import AsJson, ConfigFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.text import Text
 
     from eventlog import Config
     from eventlog.importer import Imported, Importer
 
-_STEP = 1 << 24
-"""Bytes between two words of progress."""
-
 GatewayLog = Annotated[
-    str, typer.Argument(metavar="LOG", help="OpenClaw's console log or JSON file log; `-` for a pipe.")
+    str,
+    typer.Argument(
+        metavar="LOG",
+        help="OpenClaw's console log or JSON file log; `-` for a pipe; with --follow also a folder of daily ones.",
+    ),
 ]
 
 
@@ -48,6 +48,9 @@ def import_log(
         bool, typer.Option("--force", help="Write behind newer events, as if the log's came last.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on as the log grows, until Ctrl-C (--json: NDJSON, one line an event).")
+    ] = False,
     config: ConfigFile = None,
     json: AsJson = False,
 ) -> int:
@@ -56,12 +59,18 @@ def import_log(
     Each session of the log becomes, or is added to, DIR/<session>.jsonl. Both forms of one log would count its
     failovers twice: import the console's or the JSON one, not both.
 
+    --follow survives rotation, truncation and restarts, and may be stopped and started at any time: it reads LOG.1 and
+    LOG again and goes on where the transcripts end. What is older or compressed by then needs an import of its own
+    first. Lines that were cut off (copytruncate) before they could be read are lost.
+
     \b
     Examples:
       switchlog import gateway.log --into sessions
       switchlog import short-form.log --session 17a309d8 --alias kimi-coding/kimi2.5=kimi/kimi2.5
+      switchlog import /tmp/openclaw --into sessions --follow
     """
     from cli.output import tell, write_json
+    from cli.progress import reading
     from cli.render import console
     from eventlog.config import find
     from eventlog.importer import Importer
@@ -69,7 +78,13 @@ def import_log(
     used = find(into, config)
     folder = into or used.sessions or Path()
     aliases = {**used.aliases, **_aliases(alias or [])}
-    with _progress() as watch:
+    if follow:
+        from cli.import_follow import follow_log
+
+        if dry_run:
+            raise typer.BadParameter("is no part of --follow", param_hint="--dry-run")
+        return follow_log(log, folder, session, aliases, force=force, json=json)
+    with reading() as watch:
         importer = Importer(log, session, aliases, watch)
     done = importer.run(folder, force=force, dry_run=dry_run)
     if json:
@@ -119,15 +134,15 @@ def lines(importer: "Importer", done: "list[Imported]", folder: Path, *, dry_run
         counts.append((one.successes, "answered"))
         told = ", ".join(f"{count} {what}" for count, what in counts if count)
         there = f", {one.already_there} already there" if one.already_there else ""
-        yield line((visible(one.session), "bold"), f": {_many(one.imported, 'event')}{there}", (f" ({told})", "dim"))
+        yield line((visible(one.session), "bold"), f": {many(one.imported, 'event')}{there}", (f" ({told})", "dim"))
         yield labelled("", "now ", (visible(one.state.current or "not known"), "green"))
     kinds = importer.log.kinds
     others = [(kinds["restart"], "restart"), (kinds["skip"], "skipped candidate")]
     others += [(kinds["unreadable"], "unreadable line"), (importer.unknown_session, "event of unknown session")]
-    rest = "".join(f"; {_many(count, what)}" for count, what in others if count)
+    rest = "".join(f"; {many(count, what)}" for count, what in others if count)
     verb = "would be imported" if dry_run else "imported"
     total = sum(one.imported for one in done)
-    yield line(f"{_many(total, 'event')} {verb} into {_many(len(done), 'transcript')}{rest}")
+    yield line(f"{many(total, 'event')} {verb} into {many(len(done), 'transcript')}{rest}")
     if done and not dry_run:
         name = done[0].path if len(done) == 1 else f"{folder}/<session>.jsonl"
         yield line((f"next: switchlog show {visible(str(name))}", "dim"))
@@ -141,12 +156,12 @@ def warnings(importer: "Importer", done: "list[Imported]", config: "Config") -> 
             remedy = f"if it is one of them, say so: --alias {current}=MODEL"
             yield f"{one.session}: its current model {current} is not in the chain of {config.path}; {remedy}"
     if importer.unknown_session:
-        yield f"{_many(importer.unknown_session, 'event')} left out: the log does not say of which session"
+        yield f"{many(importer.unknown_session, 'event')} left out: the log does not say of which session"
     if importer.held_back:
         yield "the last line has no newline yet and was left out, for it may be half a line; import again later"
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
     noun, space, rest = what.partition(" of ")
     return f"{count:,} {noun}{'s' * (count != 1)}{space}{rest}"
 
@@ -159,19 +174,3 @@ def _aliases(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{pair!r}: write it A=B, the log's name and yours", param_hint="--alias")
         aliases[name] = model
     return aliases
-
-
-@contextmanager
-def _progress() -> "Iterator[Callable[[int], None] | None]":
-    """Tells how far a long log has been read, where a person watches, and takes it back."""
-    shown = 0
-
-    def watch(size: int) -> None:
-        nonlocal shown
-        if size >= shown + _STEP:
-            shown = size
-            print(f"\rswitchlog: {size >> 20} MiB read …", end="", file=sys.stderr, flush=True)
-
-    yield watch if sys.stderr.isatty() else None
-    if shown:
-        print("\r" + " " * 40, end="\r", file=sys.stderr, flush=True)

@@ -5,12 +5,13 @@ Law: types for typer and the parsing of their texts; a text that can't be used i
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from eventlog import Config
+    from replay.filters import Filter
 
 Log = Annotated[
     str,
@@ -22,9 +23,20 @@ Log = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with stable camelCase keys.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of local time.")]
-Now = Annotated[
-    str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of now.")
+Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time instead of now.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Only from then on: -3h, today, 03:12, 2026-04-02, or RFC 3339."),
 ]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only before then.")]
+Models = Annotated[list[str] | None, typer.Option("--model", metavar="MODEL", help="Only this model (repeatable).")]
+Providers = Annotated[
+    list[str] | None, typer.Option("--provider", metavar="NAME", help="Only this provider (repeatable).")
+]
+Reasons = Annotated[
+    list[str] | None, typer.Option("--reason", metavar="REASON", help="Only failures of this reason (repeatable).")
+]
+Turns = Annotated[list[str] | None, typer.Option("--turn", metavar="TURN", help="Only this turn (repeatable).")]
 OneSession = Annotated[
     str | None,
     typer.Option("--session", metavar="ID", help="Which one, where there are several: an id, its beginning, or a key."),
@@ -39,22 +51,44 @@ Note = Annotated[
     str | None, typer.Option("--note", metavar="TEXT", help='Why, for whoever reads the log: "topped up".')
 ]
 
-_FORMS: Final = "like 2026-04-02T04:55:40Z (with its offset)"
 
-
-def present(now: str | None) -> datetime:
+def present(now: str | None, *, utc: bool = False) -> datetime:
     """The moment that ``--now`` names, or the present."""
-    return datetime.now(UTC) if now is None else moment(now, "--now")
+    return datetime.now(UTC) if now is None else moment(now, "--now", utc=utc)
 
 
-def moment(text: str, option: str) -> datetime:
-    """A time of the command line."""
-    from replay.events import parse_time
+def moment(text: str, option: str, *, utc: bool = False, now: datetime | None = None) -> datetime:
+    """A time of the command line, as :mod:`cli.times` reads it; what is no time is a usage error."""
+    from cli.times import FORMS, time_of
 
-    time = parse_time(text)
+    time = time_of(text, now or datetime.now(UTC), UTC if utc else None)
     if time is None:
-        raise typer.BadParameter(f"{text!r} is no time; write it {_FORMS}", param_hint=option)
+        raise typer.BadParameter(f"{text!r} is no time; write it {FORMS}", param_hint=option)
     return time
+
+
+def chosen(
+    since: str | None = None,
+    until: str | None = None,
+    models: list[str] | None = None,
+    providers: list[str] | None = None,
+    reasons: list[str] | None = None,
+    turns: list[str] | None = None,
+    *,
+    utc: bool = False,
+    now: datetime | None = None,
+) -> "Filter":
+    """The filter that these options make. ``now`` is what relative times count from."""
+    from replay.filters import Filter
+
+    return Filter(
+        since=None if since is None else moment(since, "--since", utc=utc, now=now),
+        until=None if until is None else moment(until, "--until", utc=utc, now=now),
+        models=frozenset(models or ()),
+        providers=frozenset(providers or ()),
+        reasons=frozenset(reasons or ()),
+        turns=frozenset(turns or ()),
+    )
 
 
 def config_for(log: str, named: Path | None) -> "Config":

@@ -1,44 +1,26 @@
 """A gateway's log into transcripts: what OpenClaw told of its failovers becomes the sessions' own memory.
 
-Law: importing twice, in part or overlapping is importing once. An event's id comes from the log's own line, and an
-event whose id stands in the transcript is not written again. The order of a transcript is its truth, so nothing is
-written behind newer events (of the session itself, of the log's other form, of a later part of the log) unless forced.
-Nothing is called imported before it is on the disk. Session ids of a log are anybody's text: only plain names become
-files.
+Law: importing twice, in part or overlapping is importing once. An event's id comes from the log's own line; what a
+transcript may be given: :mod:`eventlog.into`. Session ids of a log are anybody's text: only plain names become files.
 
-All sessions are looked at before the first one is written, and each one again under its file's lock.
+All sessions are looked at before the first one is written, and each one again under its file's lock. A log that goes
+on is followed by :mod:`eventlog.live_import`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
-from eventlog import file, logs, sources
-from eventlog.append import Log
+from eventlog import logs, sources
 from eventlog.config import find
-from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
+from eventlog.errors import MisuseError, UnreadableError
+from eventlog.into import SOURCE, BehindError, Transcript, is_name, ours
 from eventlog.protection import OPEN
-from eventlog.reading import read_events
-from eventlog.sessions import SESSION_ID
-from replay import AttemptFailed, AttemptSucceeded, Event, ModelState, ModelSwitch, fold
-from replay.events import format_time, type_name
+from replay import AttemptFailed, AttemptSucceeded, Event, ModelState, ModelSwitch
 from replay.reasons import REDIRECTED
 
-SOURCE: Final = "source"
-"""The field by which an imported event says where it comes from; an event without it is the session's own."""
-
-
-class BehindError(SwitchlogError):
-    """The transcript holds newer events: written behind them, the log's would count as the latest."""
-
-    def __init__(self, session: str, event: Event, why: str) -> None:
-        told = f"{session}: {type_name(event)} {event.id} of {_stamp(event)} belongs before what its transcript holds"
-        super().__init__(f"{told} ({why}); nothing was imported. --force writes it behind, as if it came last")
-        self.session = session
-        self.event = event
+__all__ = ["SOURCE", "BehindError", "Imported", "Importer", "is_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,62 +114,25 @@ class Importer:
             self.sessions[session] = list(reversed(events.values()))
 
     def _ours(self, event: Event) -> Event:
-        """The event with the models' own names, saying where it comes from. Its id stays that of the log's line."""
-        extra = {**event.extra, SOURCE: self._source}
-        name = self._aliases.get
-        match event:
-            case ModelSwitch():
-                left = event.from_
-                left = left if left is None else name(left, left)
-                return replace(event, from_=left, to=name(event.to, event.to), extra=extra)
-            case AttemptFailed() | AttemptSucceeded():
-                return replace(event, model=name(event.model, event.model), extra=extra)
-        return event  # no log tells of a failure_cleared
+        return ours(event, self._aliases, self._source)
 
     def _import(self, into: Path, session: str, *, force: bool, write: bool) -> Imported:
-        path, events = into / f"{session}{sources.SUFFIX}", self.sessions[session]
-        log = Log(path, durability="process", protection=self._protection)
+        events = self.sessions[session]
+        numbered = list(enumerate(events))
+        transcript = Transcript(into, session, self._source, self._protection)
         try:
-
-            def new(_: ModelState) -> list[Event]:
-                missing = [event for event in events if not log.holds(event)]
-                if missing and not force:
-                    self._check(path, session, events, missing)
-                return missing
-
-            try:
-                log.refresh()
-                missing = [one.event for one in log.append(new)] if write else new(log.state)
-                if write:
-                    _sync(path)
-            except OSError as error:
-                why = f"can't be written: {(error.strerror or str(error)).lower()}"
-                raise UnreadableError(path, why, "import again: what is there is not written twice") from error
-            state = log.state if write else fold(missing, log.state)
+            if write:
+                missing, _ = transcript.write(numbered, force=force)
+                state = transcript.log.state
+            else:
+                missing, state = transcript.preview(numbered, force=force)
+        except OSError as error:
+            why = f"can't be written: {(error.strerror or str(error)).lower()}"
+            remedy = "import again: what is there is not written twice"
+            raise UnreadableError(transcript.path, why, remedy) from error
         finally:
-            log.close()
-        return _counted(session, path, events, len(missing), state)
-
-    def _check(self, path: Path, session: str, events: list[Event], missing: list[Event]) -> None:
-        """Refuse what would not be the last: the transcript's order is what the state is folded from."""
-        if not file.identify_path(path):
-            return
-        eldest = min(missing, key=_time)
-        for recorded in read_events(path, protection=self._protection):
-            found = recorded.event
-            if found.extra.get(SOURCE) != self._source and _time(found) > _time(eldest):
-                whose = found.extra.get(SOURCE, "its own")
-                raise BehindError(session, eldest, f"{whose} {type_name(found)} {found.id} of {_stamp(found)}")
-        lacking = {event.id for event in missing}
-        last = next((event for event in reversed(events) if event.id not in lacking), None)
-        first = next(event for event in events if event.id in lacking)
-        if last is not None and events.index(first) < events.index(last):
-            raise BehindError(session, first, f"it has the log's later {type_name(last)} of {_stamp(last)}")
-
-
-def is_name(session: str) -> bool:
-    """Whether a session's id can be a file's name, and the file's name tells that id again."""
-    return SESSION_ID.fullmatch(session) is not None and sources.SUFFIX not in session
+            transcript.close()
+        return _counted(session, transcript.path, events, len(missing), state)
 
 
 def _counted(session: str, path: Path, events: list[Event], imported: int, state: ModelState) -> Imported:
@@ -204,22 +149,3 @@ def _counted(session: str, path: Path, events: list[Event], imported: int, state
         successes=sum(isinstance(event, AttemptSucceeded) for event in events),
         state=state,
     )
-
-
-def _sync(path: Path) -> None:
-    """One sync for all that was written: an import that a crash cuts short is imported again."""
-    fd = file.open_append(path, create=False)
-    try:
-        file.sync(fd)
-    finally:
-        file.close(fd)
-    file.sync_folder(path.parent)
-
-
-def _time(event: Event) -> float:
-    return event.timestamp.timestamp() if event.timestamp is not None else float("-inf")
-
-
-def _stamp(event: Event) -> str:
-    stamp: datetime | None = event.timestamp
-    return "an unknown time" if stamp is None else format_time(stamp)

@@ -1,7 +1,8 @@
-"""A gateway's log as a whole: which session each of its events belongs to, and what else it tells.
+"""A gateway's log: which session each of its events belongs to, and what else it tells.
 
-Law: bytes in, events by session out; nothing is guessed. All of a log is read before anything is said, for only its
-end shows of how many sessions it tells, and a later line may name the session of an earlier one's run.
+Law: bytes in, events by session out; nothing is guessed. Of a log that has ended all is read before anything is said,
+for only its end shows of how many sessions it tells. Of one that goes on each line is said as it comes, and an event
+once more as soon as a later line names its run's session. Each line is read once, in order.
 """
 
 from collections import Counter
@@ -36,6 +37,8 @@ class Told:
     offset: int
     session: str | None
     run: str | None = None
+    number: int = 0
+    """Its place among the log's events, from 0."""
 
 
 @dataclass(slots=True)
@@ -79,43 +82,108 @@ class GatewayLog:
 
 def read(form: LogForm, blocks: Iterator[bytes], watch: Callable[[int], None] | None = None) -> GatewayLog:
     """Read a log to its end. ``watch`` is told the bytes read so far, now and then."""
-    log, feed = GatewayLog(form), _feeder(form)
-    waiting: dict[str, list[Told]] = {}
-    offset, rest, skipping = 0, b"", False
+    log, reader = GatewayLog(form), LogReader(form)
     for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            entry = None if skipping else feed(line)
-            skipping = False
-            _take(log, entry, offset, waiting)
-            offset += len(line) + 1
-        if len(rest) > LONGEST:
-            offset += len(rest)
-            rest, skipping = b"", True
+        for one in reader.feed(block):
+            if one.number == len(log.told):  # else told before, and in the list
+                log.told.append(one)
         log.size += len(block)
         if watch is not None:
             watch(log.size)
-    if rest:
-        log.unfinished = offset
-    if rest or skipping:
-        _take(log, None if skipping else feed(rest), offset, waiting)
+    log.unfinished = reader.unfinished
+    log.told += reader.finish()
+    log.kinds, log.pieces = reader.kinds, reader.pieces
     return log
 
 
-def _take(log: GatewayLog, entry: LogLine | None, offset: int, waiting: dict[str, list[Told]]) -> None:
-    kind = "other" if entry is None else entry.kind
-    log.kinds[kind] += 1
-    log.pieces[Kind.EVENT if kind == "event" else Kind.BLANK if kind == "blank" else Kind.FOREIGN] += 1
-    if entry is None:
-        return
-    for run, session in entry.learned:
-        for one in waiting.pop(run, ()):
-            one.session, one.event = session, replace(one.event, session=session)
-    for event in entry.events:
-        told = Told(event, offset, entry.session, entry.run)
-        log.told.append(told)
-        if told.session is None and told.run is not None:
-            waiting.setdefault(told.run, []).append(told)
+class LogReader:
+    """A log's events as their lines come.
+
+    ``most``: so many events of runs whose session is not known are kept until a line names it; of more the oldest are
+    forgotten, and counted by ``forgotten``.
+    """
+
+    def __init__(self, form: LogForm, most: int | None = None) -> None:
+        self.form = form
+        self.kinds: Counter[str] = Counter()
+        """Lines by :class:`replay.dialects.LogLine`'s kinds."""
+        self.pieces: Counter[Kind] = Counter()
+        self.told = 0
+        """Events so far."""
+        self.waiting = 0
+        """Of them, those whose run's session a later line may tell."""
+        self.forgotten = 0
+        self._most = most
+        self._line = _feeder(form)
+        self._runs: dict[str, list[Told]] = {}
+        self._offset = 0
+        self._rest = b""
+        self._open = False  # whether there is something behind the last newline
+        self._skipping = False
+
+    @property
+    def unfinished(self) -> int | None:
+        """Where a last line without its newline begins: it may be half of one."""
+        return self._offset if self._rest else None
+
+    def feed(self, block: bytes) -> Iterator[Told]:
+        """The events of the lines that these bytes end: each as it is told, and again once its session is known."""
+        *lines, rest = (self._rest + block).split(b"\n")
+        self._rest = b""  # what is asked for here is the block's alone, whenever it is asked for
+        for line in lines:
+            # A writer that goes on at its old place after the file was cut leaves a hole in front of its next line.
+            bare = line.lstrip(b"\0")
+            entry = None if self._skipping else self._line(bare)
+            self._skipping = self._open = False
+            if self._count(entry) and entry is not None:
+                yield from self._take(entry, self._offset + len(line) - len(bare))
+            self._offset += len(line) + 1
+        self._open = self._open or bool(rest)
+        bare = rest.lstrip(b"\0")
+        self._offset += len(rest) - len(bare)
+        if len(bare) > LONGEST:
+            self._offset += len(bare)
+            bare, self._skipping = b"", True
+        self._rest = bare
+
+    def finish(self) -> Iterator[Told]:
+        """What a last line without its newline tells."""
+        entry = None if self._skipping else self._line(self._rest) if self._open else None
+        if self._open and self._count(entry) and entry is not None:
+            yield from self._take(entry, self._offset)
+
+    def begin_anew(self) -> bool:
+        """Another file goes on: the last line without its newline never gets one. Whether there was such a line."""
+        left, self._rest, self._open, self._skipping = self._open, b"", False, False
+        return left
+
+    def _count(self, entry: LogLine | None) -> bool:
+        """Count the line; whether it tells anything of an event, as few do."""
+        kind = "other" if entry is None else entry.kind
+        self.kinds[kind] += 1
+        self.pieces[Kind.EVENT if kind == "event" else Kind.BLANK if kind == "blank" else Kind.FOREIGN] += 1
+        return entry is not None and bool(entry.events or entry.learned)
+
+    def _take(self, entry: LogLine, offset: int) -> Iterator[Told]:
+        for run, session in entry.learned:
+            for one in self._runs.pop(run, ()):
+                one.session, one.event = session, replace(one.event, session=session)
+                self.waiting -= 1
+                yield one
+        for event in entry.events:
+            told = Told(event, offset, entry.session, entry.run, self.told)
+            self.told += 1
+            if told.session is None and told.run is not None:
+                self._wait(told.run, told)
+            yield told
+
+    def _wait(self, run: str, told: Told) -> None:
+        self._runs.setdefault(run, []).append(told)
+        self.waiting += 1
+        while self._most is not None and self.waiting > self._most:
+            gone = len(self._runs.pop(next(iter(self._runs))))
+            self.waiting -= gone
+            self.forgotten += gone
 
 
 def _feeder(form: LogForm) -> Callable[[bytes], LogLine]:

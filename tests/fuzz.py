@@ -19,6 +19,7 @@ import logging
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -34,6 +35,7 @@ from random import Random
 from typing import Final, cast
 
 import typer
+from backports import zstd
 from logs import OTHER, SESSION, STAMP, Draft, compact, header, hosted, put, seal_of, sealed, ten_events
 from typer.main import get_command
 
@@ -42,10 +44,13 @@ from cli.app import app
 from eventlog import Session, UnreadableError, anchors, codec, logs, outcomes, redact, sources
 from eventlog.config import Config, ConfigError, load
 from eventlog.importer import BehindError, Importer, is_name
+from eventlog.inference import inferred
 from eventlog.keys import KeyFileError, Keys, Proof
 from eventlog.lines import Kind, Piece
+from eventlog.openclaw import database
 from eventlog.protection import OPEN, Protection
 from eventlog.reader import Reader
+from eventlog.reading import Events
 from eventlog.repair import UnsafeRepairError, plan, repair
 from eventlog.report import Report
 from eventlog.scan import pieces
@@ -179,7 +184,30 @@ def seeds() -> Mapping[str, Sequence[bytes]]:
         "answer": [*ANSWERS, *_answers()],
         "words": [b"\n".join(words) for words in WORDS],
         "corpus": kept or [b""],
+        "hosted": [path.read_bytes() for path in files if path.parent.name == "transcripts"],
+        "store": [store()],
     }
+
+
+def store() -> bytes:
+    """A small database of OpenClaw's: two sessions, one of them packed."""
+    rows = [compact({"type": "session", "version": 4, "id": SESSION})]
+    rows += [compact({"type": "model_change", "id": f"e{one}", "provider": "kimi", "modelId": one}) for one in "ab"]
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("pragma page_size = 512")
+        connection.execute(
+            "create table transcript_events"
+            " (session_id text, seq integer, event_json text, created_at integer, event_zstd blob,"
+            " primary key (session_id, seq))"
+        )
+        connection.execute("create table session_nodes (session_key text, current_session_id text, updated_at integer)")
+        for number, row in enumerate(rows):
+            plain = (SESSION, number, row.decode(), number, None)
+            packed = (OTHER, number, None, number, zstd.compress(row))
+            connection.executemany("insert into transcript_events values (?, ?, ?, ?, ?)", [plain, packed])
+        connection.execute("insert into session_nodes values ('agent:main:one', ?, 1795358000000)", (SESSION,))
+        connection.commit()
+        return connection.serialize()
 
 
 def _answers() -> Iterator[bytes]:
@@ -540,7 +568,7 @@ def made(choice: Random, kinds: Sequence[str]) -> bytes:
 
 def window(choice: Random, data: bytes, kind: str) -> bytes:
     """Some lines of a recording that is too long for one input."""
-    if len(data) < 12_000 or kind != "gateway":
+    if len(data) < 12_000 or kind not in ("gateway", "hosted"):
         return data[:40_000]
     several = data.splitlines(keepends=True)
     first = choice.randrange(len(several))
@@ -1028,6 +1056,8 @@ LINES: Final[Sequence[tuple[str, ...]]] = (
     ("import", NAME, "--into", "into", "--json"),
     ("import", NAME, "--into", "into", "--session", SESSION),
     ("import", NAME, "--into", ".", "--dry-run", "--force", "--json"),
+    ("import", "-", "--into", "into", "--follow"),
+    ("import", "-", "--into", "into", "--follow", "--json"),
     ("verify", NAME),
     ("verify", NAME, "--json", "--deep"),
     ("verify", NAME, "--anchor", "0" * 32),
@@ -1180,6 +1210,45 @@ def in_zone(zone: str) -> Iterator[None]:
         time.tzset()
 
 
+def at_hosted(data: bytes, choice: Random, folder: Path) -> None:
+    """A host's transcript: its lines tell the same however they come, each event stands where its line does."""
+    path = folder / NAME
+    put(path, data)
+    events = Events(path)
+    if sources.log_form(data) is not None:  # a gateway's log: another law's
+        return
+    found = list(events)
+    if not events.inferred:
+        return
+    expect(list(inferred(iter(blocks_of(choice, data)), len(data))) == found, "other blocks, other events")
+    expect([one.position for one in found] == list(range(1, len(found) + 1)), "positions")
+    expect(len({one.event.id for one in found}) == len(found), "one id for two events")
+    starts = {0, *(place.end() for place in re.finditer(rb"\n", data))}
+    expect({one.offset for one in found} <= starts, "an event that begins in the midst of a line")
+    whole = fold(found)
+    cut = choice.randrange(len(found) + 1)
+    expect(fold(found[cut:], fold(found[:cut])) == whole, "the fold of a part and the rest")
+    for one in found:
+        codec.encode(one.event, session=SESSION, parent_id=None, prev=None, protection=OPEN)
+
+
+def at_store(data: bytes, choice: Random, folder: Path) -> None:
+    """A database: read, or refused in one word; the file and its folder stay as they were."""
+    path = folder / "openclaw-agent.sqlite"
+    put(path, data)
+    try:
+        for one in database.sessions(path):
+            lines = list(database.lines(path, one.id))
+            expect(all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in lines), "an event is not one line")
+            events = Events(sources.Source(path, one.id))
+            fold(events)
+            expect(events.report.size == sum(map(len, lines)), "bytes that nobody read", Silent)
+    except UnreadableError:
+        pass
+    expect([one.name for one in folder.iterdir()] == [path.name], "reading left files", Lost)
+    expect(path.read_bytes() == data, "reading changed the file", Lost)
+
+
 # Running
 
 
@@ -1209,6 +1278,8 @@ TARGETS: Final[Mapping[str, Target]] = {
             "commands", at_commands, ("log", "log", "log", "gateway", "toml", "openclaw", "anchors", "keys", "corpus")
         ),
         Target("words", at_words, ("words",)),
+        Target("hosted", at_hosted, ("hosted", "hosted", "log")),
+        Target("store", at_store, ("store",)),
     )
 }
 
