@@ -73,7 +73,11 @@ def fields(
         "sessionId": report.session,
         **state_fields(state, now, config.policy),
         "lastSeal": report.last_seal,
-        "models": {model: {"attempts": one.attempts, "failures": one.failures} for model, one in total.models.items()},
+        "models": {
+            model: {"attempts": one.attempts, "failures": one.failures}
+            for model, one in total.models.items()
+            if one.attempts
+        },
         "events": dict(total.events),
         "inferred": events.inferred,
         "log": report.figures,
@@ -101,6 +105,9 @@ def lines(
     if state.pinned is not None:
         shown.append(labelled("pinned", visible(state.pinned)))
     shown += _tried_lines(state, now, config.policy, utc=utc)
+    given_up = [f"{visible(model)} ×{one.aborted:,}" for model, one in total.models.items() if one.aborted]
+    if given_up:
+        shown.append(labelled("given up", ", ".join(given_up) + ": by a person, or for want of time"))
     if state.last_good is not None and state.last_good != state.current:
         shown.append(labelled("answered", f"{visible(state.last_good)} was the last to answer"))
     if config.path is not None:

@@ -17,6 +17,8 @@ class ModelFigures:
 
     attempts: int = 0
     failures: int = 0
+    aborted: int = 0
+    """Attempts that were given up, by a person or for want of time."""
 
 
 @dataclass(slots=True)
@@ -35,7 +37,9 @@ class Figures:
         self.events[type_name(event)] += 1
         self.last = recorded
         match event:
-            case AttemptFailed(reason=reason) if reason not in (REDIRECTED, ABORTED):
+            case AttemptFailed(reason=reason) if reason == ABORTED:
+                self._of(event.model).aborted += 1
+            case AttemptFailed(reason=reason) if reason != REDIRECTED:
                 self._of(event.model).attempts += 1
                 self._of(event.model).failures += 1
             case AttemptSucceeded():

@@ -284,7 +284,7 @@ def test_a_damaged_log_is_read_and_said_to_be_damaged(transcript: Path) -> None:
         (("next", INCIDENT), "--chain"),
         (("next", INCIDENT, "--chain", ","), "no name"),
         (("next", INCIDENT, "--chain", "a/b,a/b"), "twice"),
-        (("next", INCIDENT, "--chain", "a/b", "--now", "yesterday"), "is no time"),
+        (("next", INCIDENT, "--chain", "a/b", "--now", "the day before"), "is no time"),
         (("replay", INCIDENT, "--at", "soon"), "is no time"),
         (("replay", INCIDENT, "--at", "0"), "no event at or before"),
         (("show", "--nonsense"), "No such option"),

@@ -23,7 +23,7 @@ def test_outcomes_are_counted_and_what_was_never_asked_is_not() -> None:
     recorded = [Recorded(event, position) for position, event in enumerate(history, 1)]
     total = Figures()
     assert list(total.watch(recorded)) == recorded
-    assert total.models == {"a/x": ModelFigures(1, 1), "b/y": ModelFigures(1, 0)}
+    assert total.models == {"a/x": ModelFigures(1, 1, aborted=1), "b/y": ModelFigures(1, 0)}
     assert total.events == {"model_switch": 2, "attempt_failed": 3, "attempt_succeeded": 1, "failure_cleared": 1}
     assert (total.last_switch, total.last) == (recorded[4], recorded[6])
 

@@ -19,6 +19,7 @@ from openclaw_homes import FIXTURES, NEW, OLD, new_home, old_home
 
 from replay.events import EVENT_TYPES
 
+KIMI, GLM = "kimi/kimi2.5", "zhipu/glm-5.1"
 DEEPSEEK = "siliconflow/deepseek-ai/DeepSeek-V3.2"
 N1 = "b993d365-21b5-4c4f-87c1-c42998b9ef34"
 N2 = "ff3506f5-a3c6-4879-b95d-a2914163ebf5"
@@ -100,6 +101,33 @@ def test_a_transcript_from_a_pipe_tells_the_same() -> None:
     told = json.loads(switchlog("show", "--json", "-", stdin=(FIXTURES / name).read_bytes()).stdout)
     del told["sessionId"]
     assert told == {key: value for key, value in shown(FIXTURES / name).items() if key != "sessionId"}
+
+
+# recorded besides: what is counted was counted at the provider (recorded/README.md)
+
+RECORDED = {
+    "user-stops": ({KIMI: (0, 2)}, KIMI, None),  # two requests were given up: they blame nobody
+    "timeout": ({KIMI: (0, 3)}, KIMI, None),  # three were, by the host; it leaves the lines of a person's stop
+    "timeout-falls-back": ({KIMI: (0, 2), GLM: (0, 1)}, KIMI, None),
+    "user-switches-model": ({KIMI: (0, 2), GLM: (0, 2)}, KIMI, None),
+    "user-switched-then-429": ({KIMI: (0, 1), GLM: (6, 2)}, GLM, GLM),
+    "context-overflow": ({KIMI: (1, 3)}, KIMI, None),
+    "connection-dropped": ({KIMI: (13, 3)}, KIMI, None),
+    "connection-dropped-falls-back": ({KIMI: (4, 2), GLM: (0, 1)}, KIMI, None),
+    "connection-dropped-mid-stream": ({KIMI: (4, 2)}, KIMI, None),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_what_was_done_to_the_host_is_told(name: str) -> None:
+    fields = shown(OLD / "recorded" / f"{name}.jsonl")
+    assert (outcomes(fields), fields["currentModel"], fields["pinnedModel"]) == RECORDED[name]
+
+
+def test_an_attempt_that_was_given_up_is_told_once() -> None:
+    done = within("replay", "--json", OLD / "recorded" / "timeout.jsonl")
+    given_up = [line for line in map(json.loads, done.stdout.splitlines()) if line["event"].get("reason") == "aborted"]
+    assert len(given_up) == 3
 
 
 # the database

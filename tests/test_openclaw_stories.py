@@ -195,7 +195,8 @@ def told(event: Event, again: bool = False, began: datetime | None = None) -> To
 def transcripts(version: str) -> dict[str, tuple[Told, ...]]:
     """What each session's transcript tells, of several copies the longest."""
     found: dict[str, tuple[int, tuple[Told, ...]]] = {}
-    for path in (FIXTURES / version).glob("*/*"):
+    release = FIXTURES / version
+    for path in (*(release / "transcripts").iterdir(), *(release / "foreign").glob("*")):
         entries = entries_of(path)
         session = next((str(entry["id"]) for entry in entries if entry.get("type") == "session"), "")
         if len(entries) > found.get(session, (0,))[0]:

@@ -62,6 +62,7 @@ class Transcript:
         self._current: str | None = None
         self._own: str | None = None  # the session's model, to which the host returns after a fallback
         self._ended: str | None = None  # the model of the last outcome, if that was no answer
+        self._given_up: str | None = None  # the same, if a prompt-error told it: the assistant's entry comes behind
         self._chosen: tuple[str, str] | None = None  # the model that a person asked for, and the cause that it is
         self._position = 0  # of the last event that was told
         self._incident = 0  # of the last one before the host's first try of those that are under way
@@ -98,7 +99,7 @@ class Transcript:
             case "openclaw:prompt-error":
                 return self._prompt_error(entry)
             case "user":  # what follows is another attempt
-                self._ended = None
+                self._ended = self._given_up = None
         return ()
 
     def _change(self, entry: "_Entry", opening: bool) -> tuple[Event, ...]:
@@ -143,7 +144,8 @@ class Transcript:
                 self._chosen = model, cause
 
     def _switch(self, entry: "_Entry", model: str, cause: str, suffix: str = "") -> tuple[Event, ...]:
-        left, self._current, self._ended = self._current, model, None
+        left, self._current = self._current, model
+        self._ended = self._given_up = None
         identity = entry.identity + suffix
         return (ModelSwitch(from_=left, to=model, cause=cause, id=identity, timestamp=entry.time, extra=_EXTRA),)
 
@@ -154,7 +156,8 @@ class Transcript:
         switch = self._turn_to(entry, model, _SECOND)
         text = _text(entry.body.get("errorMessage"))
         if stopped == "aborted":
-            return (*switch, self._failed(entry, model, text, ABORTED))
+            given_up, self._given_up = self._given_up, None
+            return () if given_up == model else (*switch, self._failed(entry, model, text, ABORTED))
         if stopped == "error":
             failed = self._failed(entry, model, text)  # a person's stop would be told as such, whatever the text says
             return (*switch, replace(failed, reason=UNKNOWN) if failed.reason == ABORTED else failed)
@@ -167,6 +170,7 @@ class Transcript:
         if model is None or model == self._ended:  # an attempt whose end the entry before has told
             return ()
         switch = self._turn_to(entry, model, _SECOND)
+        self._given_up = model
         return (*switch, self._failed(entry, model, _text(entry.body.get("error"))))
 
     def _failed(self, entry: "_Entry", model: str, text: str, reason: str | None = None) -> AttemptFailed:
