@@ -13,10 +13,24 @@ if TYPE_CHECKING:
     from eventlog import Config
     from replay.filters import Filter
 
+
+def _offer_logs(incomplete: str) -> list[str]:
+    from cli.completion import logs
+
+    return logs(incomplete)
+
+
+def _offer_sessions(ctx: typer.Context, incomplete: str) -> list[str]:
+    from cli.completion import sessions
+
+    return sessions(ctx, incomplete)
+
+
 Log = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
+        autocompletion=_offer_logs,
         help="A transcript, a folder (its newest), `-`, the beginning of a session id, a gateway log, or a database or "
         "home of OpenClaw's.",
     ),
@@ -39,7 +53,12 @@ Reasons = Annotated[
 Turns = Annotated[list[str] | None, typer.Option("--turn", metavar="TURN", help="Only this turn (repeatable).")]
 OneSession = Annotated[
     str | None,
-    typer.Option("--session", metavar="ID", help="Which one, where there are several: an id, its beginning, or a key."),
+    typer.Option(
+        "--session",
+        metavar="ID",
+        autocompletion=_offer_sessions,
+        help="Which one, where there are several: an id, its beginning, or a key.",
+    ),
 ]
 
 ConfigFile = Annotated[
