@@ -147,12 +147,12 @@ def fields(total: Overview) -> dict[str, object]:
 
 def lines(total: Overview) -> "Iterator[Text]":
     """What people see, below the state of the newest session."""
-    from cli.render import labelled, line
+    from cli.render import labelled, line, many
     from cli.safe_text import visible
 
     home, config = total.home, total.config
     version = f"OpenClaw {total.version}, " if total.version else ""
-    size = f"{_many(total.sessions, 'session')} of {_many(len(home.agents), 'agent')}"
+    size = f"{many(total.sessions, 'session')} of {many(len(home.agents), 'agent')}"
     yield line("")
     yield labelled("home", f"{visible(str(home.folder))}: {version}{size}")
     for number, part in enumerate([] if config.chain is None else _wrapped(config.chain.models)):
@@ -165,30 +165,30 @@ def lines(total: Overview) -> "Iterator[Text]":
     for row in total.worst:
         yield labelled("", f"  {visible(row.name)}: {row.failures:,} failed; now {visible(row.current or 'not known')}")
     if total.damaged:
-        yield labelled("damaged", (_many(total.damaged, "session"), "bold red"), "; see switchlog verify")
+        yield labelled("damaged", (many(total.damaged, "session"), "bold red"), "; see switchlog verify")
     if total.unreadable:
         yield labelled(
-            "unread", (_many(total.unreadable, "session"), "bold red"), f": {visible(total.first_unreadable)}"
+            "unread", (many(total.unreadable, "session"), "bold red"), f": {visible(total.first_unreadable)}"
         )
 
 
 def _failures(total: Overview) -> "Iterator[Text]":
-    from cli.render import labelled
+    from cli.render import labelled, many
     from cli.safe_text import visible
 
     count = sum(reasons.total() for reasons in total.failures.values())
     if not count:
         yield labelled("failed", "nothing: no transcript tells of a failed attempt")
         return
-    where = f"in {total.failing:,} of {_many(total.sessions, 'session')}"
+    where = f"in {total.failing:,} of {many(total.sessions, 'session')}"
     undone = f", {total.reverted:,} undone" if total.reverted else ""
-    yield labelled("failed", f"{_many(count, 'attempt')} {where}; {_many(total.fallbacks, 'fallback')}{undone}")
+    yield labelled("failed", f"{many(count, 'attempt')} {where}; {many(total.fallbacks, 'fallback')}{undone}")
     ranked = total.ranked
     for model, reasons in ranked[:_NAMED]:
         told = ", ".join(f"{visible(reason, 40)} {times:,}" for reason, times in reasons.most_common())
         yield labelled("", (f"  {visible(model)}", "red"), f" {reasons.total():,}: {told}")
     if len(ranked) > _NAMED:
-        yield labelled("", f"  and {_many(len(ranked) - _NAMED, 'other model')}")
+        yield labelled("", f"  and {many(len(ranked) - _NAMED, 'other model')}")
 
 
 def _wrapped(models: Sequence[str]) -> Iterator[str]:
@@ -204,7 +204,3 @@ def _wrapped(models: Sequence[str]) -> Iterator[str]:
         else:
             row += f" {part}" if row else part
     yield row
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"

@@ -126,7 +126,7 @@ def fields(importer: "Importer", done: "list[Imported]") -> dict[str, object]:
 
 def lines(importer: "Importer", done: "list[Imported]", folder: Path, *, dry_run: bool) -> "Iterator[Text]":
     """What people see: a line for each session, the sum, and how to go on."""
-    from cli.render import labelled, line
+    from cli.render import labelled, line, many
     from cli.safe_text import visible
 
     for one in done:
@@ -150,6 +150,8 @@ def lines(importer: "Importer", done: "list[Imported]", folder: Path, *, dry_run
 
 def warnings(importer: "Importer", done: "list[Imported]", config: "Config") -> "Iterator[str]":
     """What a person should look at."""
+    from cli.render import many
+
     for one in done:
         current = one.state.current
         if config.chain is not None and current is not None and current not in config.chain.models:
@@ -159,11 +161,6 @@ def warnings(importer: "Importer", done: "list[Imported]", config: "Config") -> 
         yield f"{many(importer.unknown_session, 'event')} left out: the log does not say of which session"
     if importer.held_back:
         yield "the last line has no newline yet and was left out, for it may be half a line; import again later"
-
-
-def many(count: int, what: str) -> str:
-    noun, space, rest = what.partition(" of ")
-    return f"{count:,} {noun}{'s' * (count != 1)}{space}{rest}"
 
 
 def _aliases(pairs: list[str]) -> dict[str, str]:

@@ -75,7 +75,7 @@ def line(one: "Gained") -> "Text":
 
 def summary(live: "LiveImport") -> Iterator[str]:
     """What became of it all."""
-    from cli.import_ import many
+    from cli.render import many
 
     counts = [(live.kinds.get("restart", 0), "restart"), (live.kinds.get("skip", 0), "skipped candidate")]
     counts += [(live.kinds.get("unreadable", 0), "unreadable line"), (live.unknown_session, "event of unknown session")]

@@ -119,6 +119,12 @@ def told(event: Event) -> tuple[str, str, str]:
             return "repaired", "magenta", f"the log{by}{note}{kept}"
 
 
+def many(count: int, what: str) -> str:
+    """``3 sessions``; of ``event of unknown session`` the first word has the plural."""
+    noun, space, rest = what.partition(" of ")
+    return f"{count:,} {noun}{'s' * (count != 1)}{space}{rest}"
+
+
 _PIECES: Final = {
     "event": ("event", "events"),
     "foreign": ("other line", "other lines"),

@@ -16,17 +16,34 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from eventlog import codec, file
 from eventlog.errors import UnreadableError
+from eventlog.names import COMPANION, SUFFIX, companion, session_name
 from replay.dialects import is_console_line, is_file_line
 
 if TYPE_CHECKING:
     from eventlog.openclaw.home import Home
 
+__all__ = [
+    "COMPANION",
+    "STDIN",
+    "SUFFIX",
+    "LogForm",
+    "Source",
+    "blocks",
+    "companion",
+    "locate",
+    "log_form",
+    "resolve",
+    "session_name",
+    "several",
+    "stored_transcript",
+    "transcript",
+    "transcripts",
+]
+
 LogForm = Literal["console", "file"]
 """The forms of a gateway's log: what it prints, and the JSON that it keeps."""
 
 STDIN: Final = "-"
-SUFFIX: Final = ".jsonl"
-COMPANION: Final = ".switchlog"
 _HEAD: Final = 1 << 16
 _ID_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -144,16 +161,6 @@ def log_form(block: bytes) -> LogForm | None:
         elif is_console_line(line.decode("utf-8", "replace")):
             return "console"
     return None
-
-
-def companion(transcript: Path) -> Path:
-    """The file for our events beside a transcript that its host keeps for itself. The two are read as one."""
-    return transcript.with_name(transcript.name + COMPANION)
-
-
-def session_name(path: Path) -> str:
-    """The session id that a file's name tells: all up to the first ``.jsonl``, also of a backup or an archive."""
-    return path.name.split(SUFFIX, 1)[0] or path.name
 
 
 def blocks(path: Path | None) -> Iterator[bytes]:

@@ -20,8 +20,8 @@ from typing import Final
 
 from eventlog import file, relaxed
 from eventlog.errors import UnreadableError
+from eventlog.names import SUFFIX
 from eventlog.openclaw import database
-from eventlog.sources import SUFFIX
 
 CONFIG: Final = "openclaw.json"
 LOGS: Final = Path("/tmp/openclaw")  # noqa: S108  (the host's own choice)
