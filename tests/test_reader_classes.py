@@ -867,7 +867,7 @@ def test_what_is_accepted_is_sealed_rightly_or_bare(data: bytes) -> None:
 def test_a_recorded_transcript_is_read_as_its_host_wrote_it(
     name: str, expected: dict[str, int], findings: list[str]
 ) -> None:
-    log = read_events(FOREIGN / name)
+    log = read_events(FOREIGN / name, infer=False)
     assert len(list(log)) == expected.get("event", 0)
     assert kinds(log.report) == expected
     assert told(log.report) == findings
@@ -878,7 +878,7 @@ def test_every_recorded_transcript_is_read_without_damage() -> None:
     paths = sorted(FOREIGN.iterdir())
     assert len(paths) == 23
     for path in paths:
-        log = read_events(path)
+        log = read_events(path, infer=False)
         found = list(log)
         lines = path.read_bytes().split(b"\n")
         own = [line for line in lines if line.startswith((b'{"type":"model_switch"', b'{"type":"attempt_failed"'))]
@@ -889,7 +889,7 @@ def test_every_recorded_transcript_is_read_without_damage() -> None:
 
 def test_the_archived_copy_still_belongs_to_the_session_of_its_name() -> None:
     (path,) = FOREIGN.glob("*.jsonl.bak-*")
-    log = read_events(path)
+    log = read_events(path, infer=False)
     assert list(log) == []
     assert log.report.session == "26a984f2-d364-4a6e-9161-fe05e9b64968"
     assert told(log.report) == ["torn"]
