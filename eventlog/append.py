@@ -63,7 +63,8 @@ class Log:
         self._fd: int | None = None
         self._identity: file.Identity | None = None
         self._name_durable = False
-        self._complete = False  # whether all that we have acknowledged is known to stand in the file
+        self._doubts = 0  # how often it had to be asked whether all that we have acknowledged stands in the file
+        self._answered = 0  # of these, how many have been answered by writing what it lacked
         self._pid = os.getpid()
         self._thread_lock = threading.RLock()
         self._begin()
@@ -103,10 +104,11 @@ class Log:
             try:
                 self._lock()
                 self._catch_up()
-                if not self._complete:
-                    self._complete = True  # first: a host that cuts the file in the meantime takes it back
+                if self._answered != self._doubts:
+                    doubts = self._doubts  # a host that cuts the file in the meantime raises another
                     for event in self._missing():
                         self._write(event)
+                    self._answered = doubts
                 return [self._write(event) for event in decide(self.state)]
             finally:
                 if self._fd is not None:  # else closed, its lock with it; its number may be somebody else's by now
@@ -153,7 +155,7 @@ class Log:
         self._now = self._reader
         self._folded = self._base  # after the last line that has its newline
         self._size = 0
-        self._complete = False
+        self._doubts += 1
         self._edge = b""
         self.state = self._base
 
@@ -263,7 +265,7 @@ class Log:
             self._sync(fd)
         if file.identify(fd).size != before + written:  # a host that doesn't lock has written in between
             self._catch_up()
-            self._complete = False
+            self._doubts += 1
         elif record is None or lead:
             self._take(data)
             self._look_ahead()

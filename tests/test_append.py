@@ -643,6 +643,26 @@ def test_a_file_cut_while_the_lost_is_written_again_is_made_whole_by_the_next(
     assert log.state == fold(read_events(path))
 
 
+def test_a_disk_that_refuses_while_the_lost_is_written_again_is_asked_once_more(
+    log: Log, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(log, *(failure(f"{number}") for number in range(4)))
+    cut_off(path, b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    real, written = file.write, list[bytes]()
+
+    def full_at_the_second(fd: int, data: bytes) -> int:
+        written.append(data)
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return real(fd, data)
+
+    monkeypatch.setattr(file, "write", full_at_the_second)
+    with pytest.raises(OSError, match="no space"):
+        add(log, failure("4"))
+    add(log, failure("5"))
+    assert sorted(models(path)) == ["kimi/0", "kimi/1", "kimi/2", "kimi/3", "kimi/5"]
+
+
 def test_only_the_last_acknowledged_events_are_remembered(path: Path) -> None:
     log = Log(path, "process")
     add(log, *(failure(f"{number}") for number in range(REMEMBERED + 10)))
