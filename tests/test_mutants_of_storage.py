@@ -237,8 +237,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "one writes into the transcript though there is a companion now",
         "openclaw/hosted",
-        "        super()._lock()\n        if not self._answered and",
-        "        super()._lock()\n        if self._answered and",
+        "        super()._lock()\n        if not self._settled and",
+        "        super()._lock()\n        if self._settled and",
         HOST + "one_that_goes_beside_while_another_is_about_to_write_takes_it_along",
     ),
     (
