@@ -6,13 +6,17 @@ Law: registers the commands and nothing else. Each is a module of its own, which
 import typer
 
 from cli.append import append
+from cli.audit import audit
 from cli.demo import demo
+from cli.diff import diff
+from cli.follow import follow
 from cli.import_ import import_log
 from cli.next import next_model
 from cli.output import command, run
 from cli.pin import clear, pin, unpin
 from cli.repair import repair
 from cli.replay import replay
+from cli.sessions import sessions
 from cli.show import show
 from cli.verify import verify
 
@@ -29,12 +33,16 @@ app.command("demo")(command(demo))
 app.command("show")(command(show))
 app.command("next")(command(next_model))
 app.command("replay")(command(replay))
+app.command("diff")(command(diff))
 app.command("pin")(command(pin))
 app.command("unpin")(command(unpin))
 app.command("clear")(command(clear))
 app.command("append")(command(append))
 app.command("import")(command(import_log))
 app.command("verify")(command(verify))
+app.command("follow")(command(follow))
+app.command("sessions")(command(sessions))
+app.command("audit")(command(audit))
 app.command("repair")(command(repair))
 
 

@@ -25,6 +25,7 @@ from cli.options import (
     chosen,
     config_for,
     moment,
+    offer_logs,
     present,
 )
 
@@ -46,6 +47,7 @@ def audit(
     where: Annotated[
         list[str] | None,
         typer.Argument(
+            autocompletion=offer_logs,
             metavar="WHERE",
             help="Transcripts, gateway logs, all of a folder, or of a database or home of OpenClaw's; `-`. "
             "Without it: this folder.",

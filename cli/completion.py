@@ -13,7 +13,7 @@ from typing import Final
 import typer
 
 MOST: Final = 200
-_WHERE: Final = ("log", "logs", "where", "a")
+_WHERE: Final = ("log", "logs", "where", "folder", "a")
 """What the commands call the argument that names a log."""
 
 

@@ -3,17 +3,13 @@
 Law: a line for each event, when it is on the disk. Ctrl-C and SIGTERM end it between two events, never within one.
 """
 
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from rich.text import Text
 
     from eventlog.live_import import Gained, LiveImport
@@ -26,6 +22,7 @@ def follow_log(
     from cli.output import FINE, INTERRUPTED, tell, write_json
     from cli.render import console
     from cli.safe_text import visible
+    from cli.signals import ended_by_signals
     from eventlog.live_import import LiveImport
 
     stop = threading.Event()
@@ -35,7 +32,7 @@ def follow_log(
     elif sys.stderr.isatty():
         tell(f"following {visible(log)} into {visible(str(folder))}; Ctrl-C ends it")
     out = console()
-    with _ended_by_signals(stop):
+    with ended_by_signals(stop):
         for gained in live.run():
             for one in gained:
                 if json:
@@ -86,24 +83,3 @@ def summary(live: "LiveImport") -> Iterator[str]:
         yield f"{many(live.waiting, 'event')} could not be written; they are in the log, follow it again"
     if live.held_back:
         yield f"{many(live.held_back, 'last line')} without a newline left out, for it may be half a line"
-
-
-@contextmanager
-def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM asks for an end, the second one insists."""
-
-    def end(_: int, __: "FrameType | None") -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    wanted = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is not signal.SIG_IGN]
-    before = {one: signal.signal(one, end) for one in wanted}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

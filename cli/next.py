@@ -55,7 +55,7 @@ def next_model(
     from eventlog import Report, read_events, sources
     from replay import INITIAL, decide, fold
 
-    moment, used = present(now), config_for(log, config)
+    moment, used = present(now, utc=utc), config_for(log, config)
     models = _chain(chain, used)
     report = Report()
     if record:

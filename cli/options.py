@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from replay.filters import Filter
 
 
-def _offer_logs(incomplete: str) -> list[str]:
+def offer_logs(incomplete: str) -> list[str]:
+    """What Tab offers for the name of a log."""
     from cli.completion import logs
 
     return logs(incomplete)
@@ -30,7 +31,7 @@ Log = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        autocompletion=_offer_logs,
+        autocompletion=offer_logs,
         help="A transcript, a folder (its newest), `-`, the beginning of a session id, a gateway log, or a database or "
         "home of OpenClaw's.",
     ),

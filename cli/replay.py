@@ -1,25 +1,52 @@
 """`switchlog replay`: the history of a session, event by event, with the state after each.
 
-Law: reads one log front to back and prints as it goes, in bounded memory.
+Law: reads one log front to back and prints as it goes, in bounded memory. A filter chooses what is shown, never what is
+folded: every state is that of the whole log up to there.
 """
 
+from collections import deque
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from cli.options import AsJson, ConfigFile, Log, OneSession, Utc, config_for, moment
+from cli.options import (
+    AsJson,
+    ConfigFile,
+    Log,
+    Models,
+    OneSession,
+    Providers,
+    Reasons,
+    Since,
+    Turns,
+    Until,
+    Utc,
+    chosen,
+    config_for,
+    moment,
+)
+from cli.pager import NoPager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.text import Text
 
     from eventlog import Events
     from replay import ModelState, Policy, Recorded
+    from replay.filters import Filter
 
-_LONGEST_POSITION = 18  # digits; a longer number is no position, and Python refuses to read some
+LONGEST_POSITION = 18  # digits; a longer number is no position, and Python refuses to read some
 _FRAME = frozenset({"parentId", "v", "prev", "mac", "seal"})
+
+
+class Step(NamedTuple):
+    """An event, and the states before and after it."""
+
+    recorded: "Recorded"
+    before: "ModelState"
+    after: "ModelState"
 
 
 def replay(
@@ -28,99 +55,157 @@ def replay(
         str | None,
         typer.Option("--at", metavar="POSITION|TIME", help="Only the state after this event, or at this time."),
     ] = None,
+    since: Since = None,
+    until: Until = None,
+    model: Models = None,
+    provider: Providers = None,
+    reason: Reasons = None,
+    turn: Turns = None,
+    last: Annotated[int | None, typer.Option("-n", metavar="N", min=1, help="Only the last N of them.")] = None,
+    step: Annotated[
+        bool, typer.Option("--step", help="Walk through it in the terminal, from --at or the first event on; ? helps.")
+    ] = False,
     session: OneSession = None,
     config: ConfigFile = None,
     json: AsJson = False,
     utc: Utc = False,
+    no_pager: NoPager = False,
 ) -> int:
     """The history of a session, event by event, with the state after each (--json: NDJSON, one line an event).
+
+    Options of one kind may be repeated: any of them; options of several kinds: all of them. What they leave out is
+    folded all the same, so that each state is that of the whole log.
 
     \b
     Examples:
       switchlog replay sessions/17a309d8.jsonl
       switchlog replay sessions/17a309d8.jsonl --at 2026-04-02T04:55:41Z
+      switchlog replay sessions/17a309d8.jsonl --since -3h --provider kimi --reason rate_limit -n 5
+      switchlog replay sessions/17a309d8.jsonl --step
     """
     from cli.output import code_for, write_json
-    from cli.render import console
+    from cli.pager import show
     from eventlog import read_events
+    from replay.filters import EVERYTHING
 
+    wanted = chosen(since, until, model, provider, reason, turn, utc=utc)
+    narrowed = wanted != EVERYTHING or last is not None
+    if narrowed and (step or at is not None):
+        one = "--step" if step else "--at"
+        raise typer.BadParameter("leave out what chooses among events: it shows the state after any", param_hint=one)
     used = config_for(log, config)
+    if step:
+        from cli.step import walk
+
+        if json:
+            raise typer.BadParameter("it is for a person at a terminal; leave out --json", param_hint="--step")
+        return walk(log, at, session, used, utc=utc)
     policy, events = used.policy, read_events(log, session, protection=used.protection)
-    steps = _steps(events) if at is None else _stop(_steps(events), at)
+    steps = _chosen(_steps(events), wanted, last) if at is None else _stop(_steps(events), at, utc=utc)
     if json:
-        for recorded, state in steps:
-            write_json(fields(recorded, state, policy))
+        for one_step in steps:
+            write_json(fields(one_step.recorded, one_step.after, policy))
     else:
-        out = console()
-        for line in lines(steps, events, utc=utc):
-            out.print(line)
+        show(lines(steps, events, utc=utc, narrowed=narrowed), straight=no_pager)
     return code_for(events.report, str(log))
 
 
-def _steps(events: "Events") -> "Iterator[tuple[Recorded, ModelState]]":
+def _steps(events: "Events") -> "Iterator[Step]":
     from replay import INITIAL, evolve
 
     state = INITIAL
     for recorded in events:
-        state = evolve(state, recorded)
-        yield recorded, state
+        before, state = state, evolve(state, recorded)
+        yield Step(recorded, before, state)
 
 
-def _stop(steps: "Iterator[tuple[Recorded, ModelState]]", at: str) -> "Iterator[tuple[Recorded, ModelState]]":
+def _chosen(steps: "Iterator[Step]", wanted: "Filter", last: int | None) -> "Iterable[Step]":
+    taken = (step for step in steps if wanted.takes(step.recorded.event))
+    return taken if last is None else _last(taken, last)
+
+
+def _last(steps: "Iterator[Step]", count: int) -> "Iterator[Step]":
+    yield from deque(steps, maxlen=min(count, 10**LONGEST_POSITION))  # a deque takes no number beyond the machine's
+
+
+def _stop(steps: "Iterator[Step]", at: str, *, utc: bool) -> "Iterator[Step]":
     """The last step at or before ``at``: a position, or a time."""
-    position = int(at) if at.isdecimal() and len(at) < _LONGEST_POSITION else None
-    time = None if position is not None else moment(at, "--at")
+    position, time = place(at, utc=utc)
     found = None
-    for recorded, state in steps:
-        stamped = recorded.event.timestamp
+    for step in steps:
+        stamped = step.recorded.event.timestamp
         before = (
-            recorded.position <= position if position is not None else stamped is None or stamped <= (time or stamped)
+            step.recorded.position <= position
+            if position is not None
+            else stamped is None or stamped <= (time or stamped)
         )
         if not before:
             continue  # not a break: the report is about the whole log, and clocks jump
-        found = recorded, state
+        found = step
     if found is None:
         raise typer.BadParameter(f"the log holds no event at or before {at}", param_hint="--at")
     yield found
 
 
+def place(at: str, option: str = "--at", *, utc: bool) -> tuple[int | None, datetime | None]:
+    """What ``at`` names: a position, or else a time."""
+    if at.isdecimal() and len(at) < LONGEST_POSITION:
+        return int(at), None
+    return None, moment(at, option, utc=utc)
+
+
 def fields(recorded: "Recorded", state: "ModelState", policy: "Policy") -> dict[str, object]:
     """One line of `--json`."""
     from cli.states import stamp, state_fields
-    from replay import fields_from_event
 
     event = recorded.event
     return {
         "position": recorded.position,
         "timestamp": stamp(event.timestamp),
-        "event": {key: value for key, value in fields_from_event(event).items() if key not in _FRAME},
+        "event": event_fields(recorded),
         "state": state_fields(state, event.timestamp, policy),
     }
 
 
-def lines(steps: "Iterator[tuple[Recorded, ModelState]]", events: "Events", *, utc: bool) -> "Iterator[Text]":
-    """What people see: a line for each event (a switch names the model after it), and what it changed beneath."""
-    from cli.render import line, told
-    from cli.safe_text import visible
-    from replay import INITIAL
+def event_fields(recorded: "Recorded") -> dict[str, object]:
+    """The event under the file's own field names, without what frames a record."""
+    from replay import fields_from_event
 
-    before, day = INITIAL, ""
-    for recorded, state in steps:
-        event = recorded.event
-        stamp, date = _stamp(event.timestamp, utc=utc)
+    return {key: value for key, value in fields_from_event(recorded.event).items() if key not in _FRAME}
+
+
+def lines(steps: "Iterable[Step]", events: "Events", *, utc: bool, narrowed: bool = False) -> "Iterator[Text]":
+    """What people see: a line for each event (a switch names the model after it), and what it changed beneath."""
+    from cli.render import line
+    from cli.safe_text import visible
+
+    day, shown = "", False
+    for recorded, before, state in steps:
+        _, date = stamped(recorded.event.timestamp, utc=utc)
         if date and date != day:
             day = date
             yield line((f"      {date}{' UTC' if utc else ''}", "dim"))
-        what, colour, models = told(event)
-        yield line(f"{recorded.position:>5} ", (f"{stamp:<13}", "dim"), (f"{what:<11}", colour), models)
+        yield event_line(recorded, utc=utc)
         for told_of in _changed(before, state):
             yield line((f"{'':>6}{'':<13}{told_of}", "dim"))
-        before = state
-    if not before.position:
-        yield line(f"{visible(events.report.session or 'this log')}: no failover event")
+        shown = True
+    if not shown:
+        other = narrowed and events.report.counts["event"]
+        told = "none of its events is asked for" if other else "no failover event"
+        yield line(f"{visible(events.report.session or 'this log')}: {told}")
 
 
-def _stamp(time: datetime | None, *, utc: bool) -> tuple[str, str]:
+def event_line(recorded: "Recorded", *, utc: bool) -> "Text":
+    """An event: where it stands, when it was, what happened."""
+    from cli.render import line, told
+
+    what, colour, models = told(recorded.event)
+    stamp, _ = stamped(recorded.event.timestamp, utc=utc)
+    return line(f"{recorded.position:>5} ", (f"{stamp:<13}", "dim"), (f"{what:<11}", colour), models)
+
+
+def stamped(time: datetime | None, *, utc: bool) -> tuple[str, str]:
+    """A time of day with milliseconds, and its date; no date where there is no time."""
     from datetime import UTC
 
     from cli.render import local_time

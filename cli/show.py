@@ -44,7 +44,7 @@ def show(
     from replay import fold
     from replay.figures import Figures
 
-    moment, used = present(now), config_for(log, config)
+    moment, used = present(now, utc=utc), config_for(log, config)
     total = Figures()
     with reading() as watch:
         events = read_events(log, session, protection=used.protection, watch=watch)

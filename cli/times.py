@@ -56,8 +56,9 @@ def _local(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
         return _aware(midnight - timedelta(days=text.lower() == "yesterday"), zone)
     if clock := _CLOCK.fullmatch(text):
         hour, minute, second = (int(part or 0) for part in clock.groups())
-        found = _aware(midnight.replace(hour=hour, minute=minute, second=second), zone)
-        return found if found <= now else _aware(found.replace(tzinfo=None) - timedelta(days=1), zone)
+        wall = midnight.replace(hour=hour, minute=minute, second=second)
+        found = _aware(wall, zone)
+        return found if found <= now else _aware(wall - timedelta(days=1), zone)
     if date := _DATE.fullmatch(text):
         return _aware(datetime(*(int(part or 0) for part in date.groups())), zone)  # type: ignore[arg-type]  # noqa: DTZ001
     return None

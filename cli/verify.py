@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.options import AsJson, ConfigFile, OneSession, config_for
+from cli.options import AsJson, ConfigFile, OneSession, config_for, offer_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +24,11 @@ _NAMED: Final = 20
 def verify(
     logs: Annotated[
         list[str],
-        typer.Argument(metavar="FILE…", help="Transcripts; all of a folder, or of a database or home of OpenClaw's."),
+        typer.Argument(
+            autocompletion=offer_logs,
+            metavar="FILE…",
+            help="Transcripts; all of a folder, or of a database or home of OpenClaw's.",
+        ),
     ],
     session: OneSession = None,
     anchor: Annotated[

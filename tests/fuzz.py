@@ -1047,6 +1047,14 @@ LINES: Final[Sequence[tuple[str, ...]]] = (
     ("replay", NAME, "--utc", "--at", "3"),
     ("replay", NAME, "--at", _NOW, "--json"),
     ("replay", "-", "--json"),
+    ("replay", NAME, "--since", "-3h", "--model", MODELS[0], "-n", "2"),
+    ("replay", NAME, "--provider", "kimi", "--reason", "rate_limit", "--turn", "t-1", "--until", _LATE, "--json"),
+    ("replay", NAME, "--step"),
+    ("diff", NAME, NAME),
+    ("diff", NAME, "--from", "2", "--to", _LATE, "--json"),
+    ("diff", NAME, "--from", _EARLY, "--utc"),
+    ("diff", NAME, ".", "--now", _EARLY, "--json"),
+    ("diff", NAME, "-", "--now", _LATE),
     ("pin", NAME, MODELS[1], "--json"),
     ("unpin", NAME, "--note", "n"),
     ("clear", NAME, "--provider", "kimi", "--json"),
@@ -1063,6 +1071,17 @@ LINES: Final[Sequence[tuple[str, ...]]] = (
     ("verify", NAME, "--anchor", "0" * 32),
     ("verify", ".", "--anchors", "anchors.txt"),
     ("verify", ".", "--anchors", "anchors.txt", "--json"),
+    ("audit", NAME),
+    ("audit", NAME, "--json", "--config", "openclaw.json"),
+    ("audit", ".", "--utc", "--now", _LATE, "--since", "-3h"),
+    ("audit", "-", "--json", "--fail-on", "info"),
+    ("sessions", "."),
+    ("sessions", ".", "--json", "--now", _LATE),
+    ("follow", NAME, "--once"),
+    ("follow", NAME, "--once", "--text", "--utc"),
+    ("follow", "-", "--once"),
+    ("follow", ".", "--once", "--json"),
+    ("follow", ".", "--once", "--text"),
     ("repair", NAME, "--dry-run", "--json"),
     ("repair", NAME),
     ("repair", NAME, "--json"),
@@ -1110,7 +1129,7 @@ def all_commands(data: bytes, folder: Path) -> None:
     """Each of LINES on one file: for what is kept in the corpus."""
     role = next((name for pattern, name in _ROLES if pattern.match(data)), NAME)
     for place, words in enumerate(dict.fromkeys(_fitting(role))):
-        told = "--json" not in words and words[0] in ("show", "replay")  # in local times
+        told = "--json" not in words and words[0] in ("show", "replay", "audit")  # in local times
         for zone in _ZONES if told else (_ZONES[place % len(_ZONES)],):
             inside = folder / f"{place}-{zone.replace('/', '-')}"
             _furnished(inside)
@@ -1133,6 +1152,8 @@ def at_words(data: bytes, choice: Random, folder: Path) -> None:
     words = [_inside(word) for word in words]
     if "demo" in words:  # a demo that is played takes fifteen seconds
         words.append("--turns=0")
+    if "follow" in words:
+        words.append("--once")
     if tuple(words) not in LINES:  # what follows a file goes on for ever
         words = ["--dry-run" if word == "--follow" else word for word in words]
     _furnished(folder / "in")

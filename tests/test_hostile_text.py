@@ -365,6 +365,14 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield place.fields, "--at", STAMP, "--utc", "--config", place.config
             yield place.console, "--session", "17a309d8", "--at", "99999"
             yield place.json_log, "--at", "99999"
+            yield place.fields, "-n", "40", "--since", STAMP, "--until", "now", "--no-pager"
+            yield place.fields, "--step"
+        case "diff":
+            yield place.fields, place.tried, "--config", place.config, "--utc", "--now", STAMP
+            yield place.tried, place.fields
+            yield place.fields, "--from", "20", "--to", STAMP
+            yield place.console, place.console, "--session", "17a309d8"
+            yield place.hosted, place.json_log
         case "next":
             yield place.tried, "--config", place.config, "--utc", "--now", STAMP
             yield place.console, "--session", "17a309d8", "--chain", "a/b"
@@ -387,9 +395,29 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield named, "--anchors", place.folder / "anchors \x1b[2J.jsonl"
             yield place.fields, "--anchors", place.anchors
             yield named, "--anchors", place.fields
+        case "audit":
+            yield named, place.fields, place.console, place.json_log
+            yield place.tried, "--config", place.config, "--utc", "--now", STAMP
+            yield place.console, "--session", "17a309d8", "--fail-on", "critical"
+            yield (place.home,)
+            yield (place.hosted,)
+            yield (place.store,)
         case "repair":
             yield place.fields, "--dry-run"
             yield (place.copy,)
+        case "sessions":
+            yield (place.home,)
+            yield (place.store,)
+            yield named, "--now", STAMP, "--sort", "failures", "--config", place.config
+            yield place.folder, "-n", "3", "--since", STAMP, "--until", "now"
+            yield place.folder, "--stuck"
+        case "follow":  # lines here; a pipe's objects are what --json asks for
+            yield place.fields, "--once", "--text", "-n", "99999", "--utc", "--config", place.config
+            yield place.hosted, "--once", "--text", "--since", STAMP
+            yield place.home, "--once", "--text"
+            yield place.store, "--once", "--text"
+            yield named, "--once"
+            yield place.console, "--once"
 
 
 def each(name: str, place: Place, string: str) -> Iterator[Run]:
@@ -405,6 +433,15 @@ def each(name: str, place: Place, string: str) -> Iterator[Run]:
             yield INCIDENT, "--session", argument
             yield place.copy, "--config", argument
             yield ("--now", argument) if name == "show" else (place.copy, "--at", argument)
+            if name == "replay":
+                yield path, "--model", f"p/{argument}"
+                yield path, "--reason", argument, "--turn", argument
+                yield path, "--provider", argument, "--since", argument
+        case "diff":
+            yield path, place.copy
+            yield place.copy, argument
+            yield INCIDENT, "--session", argument, "--from", argument
+            yield place.copy, "--to", argument
         case "next":
             yield path, "--chain", f"p/{argument}" if argument else "x"
             yield place.folder / "new.jsonl", "--chain", argument
@@ -429,9 +466,24 @@ def each(name: str, place: Place, string: str) -> Iterator[Run]:
             yield (argument,)
             yield place.copy, "--anchor", argument
             yield place.copy, "--anchors", argument
+        case "audit":
+            yield path, "--model", argument, "--provider", argument, "--reason", argument
+            yield argument, "--session", argument
+            yield INCIDENT, "--session", argument, "--fail-on", argument
+            yield place.copy, "--config", argument
+            yield place.copy, "--since", argument, "--until", argument, "--now", argument
         case "repair":
             yield (argument,)
             yield place.torn, "--by", argument, "--note", argument
+        case "sessions":
+            yield (argument,)
+            yield path, "--model", argument, "--provider", argument, "--reason", argument
+            yield path, "--now", argument, "--sort", argument
+        case "follow":
+            yield argument, "--once", "--session", argument
+            yield path, "--once", "--text"
+            yield place.copy, "--once", "--model", f"p/{argument}", "--text"
+            yield place.copy, "--once", "--provider", argument, "--reason", argument, "--turn", argument
 
 
 def sessions(name: str, place: Place, argument: str) -> Iterator[Run]:
@@ -440,12 +492,14 @@ def sessions(name: str, place: Place, argument: str) -> Iterator[Run]:
         case "show" | "replay":
             yield place.home, "--session", argument
             yield place.store, "--session", argument
-        case "verify" | "unpin":
+        case "verify" | "unpin" | "audit":
             yield place.store, "--session", argument
         case "pin" | "append":
             yield place.store, argument, "--session", argument
         case "clear":
             yield place.home, argument, "--session", argument
+        case "follow":
+            yield place.home, "--session", argument, "--once", "--text"
 
 
 COMMANDS: Final = [str(one.name) for one in switchlog.app.registered_commands]
@@ -614,7 +668,8 @@ def test_on_a_terminal_only_our_own_colours_get_out(place: Place) -> None:
     """All commands that read, in a process whose three streams are a terminal."""
     asked = [
         ["show", place.tried, "--config", place.config],
-        ["replay", place.fields],
+        ["replay", place.fields, "--no-pager"],
+        ["diff", place.fields, place.tried],
         ["next", place.tried, "--config", place.config],
         ["verify", place.fields],
         ["show", place.console],

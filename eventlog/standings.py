@@ -1,0 +1,127 @@
+"""All sessions of a place, and where each of them stands.
+
+Law: lists and reads; every session that is there is told once, whatever became of it. Many are read by several
+processes at once, in bounded memory: what comes back of each is a row.
+"""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from eventlog import sources
+from eventlog.errors import UnreadableError
+from eventlog.sources import STDIN, Source
+from eventlog.standing import Listed, Question, Standing, standing
+
+MANY: Final = 1_500
+"""Sessions from which on several processes are worth their start (a fifth of a second; a session takes 0.5 ms)."""
+
+LARGE: Final = 128 << 20
+"""The same of bytes."""
+
+_PORTION: Final = 50
+
+
+def listed(where: str | Path) -> tuple[list[Listed], UnreadableError | None]:
+    """The sessions of a folder, a home or a database, or the one of a file; and what of it could not be listed.
+
+    Raises UnreadableError where there is nothing at all to list.
+    """
+    path = Path(where)
+    if str(where) == STDIN:
+        return [Listed(Source(None))], None
+    try:
+        return _listed(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        raise UnreadableError(path, why) from None
+
+
+def are_several(where: str | Path) -> bool:
+    """Whether it is a place of sessions, and not one log."""
+    path = Path(where)
+    try:
+        if path.is_dir():
+            return True
+        if path.suffix in (sources.SUFFIX, ".log") or not path.is_file():
+            return False
+    except (OSError, ValueError):
+        return False
+    from eventlog.openclaw import database
+
+    return database.is_database(path)
+
+
+def _listed(path: Path) -> tuple[list[Listed], UnreadableError | None]:
+    from eventlog.openclaw.home import find_home
+
+    if path.is_dir():
+        home = find_home(path)
+        if home is None:
+            found = [Listed(Source(one)) for one in sorted(sources.transcripts(path))]
+            if not found:
+                raise UnreadableError(path, f"no transcript (*{sources.SUFFIX}) in this folder")
+            return found, None
+        trouble, held = None, list[Listed]()
+        try:
+            for one in home.sessions():
+                source = Source(one.path, one.id if one.stored else None)
+                held.append(Listed(source, one.agent, one.key, one.updated))
+        except UnreadableError as error:
+            trouble = error
+        if not held:
+            raise trouble or UnreadableError(path, "no session in this OpenClaw home")
+        return held, trouble
+    several = sources.several(path) if path.exists() else None
+    if several is None:
+        return [Listed(sources.locate(path))], None
+    from eventlog.openclaw import database
+
+    return [
+        Listed(Source(path, one.id), None, one.key, None if one.updated is None else one.updated.timestamp())
+        for one in database.sessions(path)
+    ], None
+
+
+def standings(sessions: Sequence[Listed], question: Question, workers: int | None = None) -> Iterator[Standing]:
+    """Where each of them stands, in their order. ``workers``: so many processes; if left out, as many as are worth
+    it."""
+    if workers is None:
+        workers = min(os.cpu_count() or 1, 8) if _are_many(sessions) else 1
+    if workers < 2:
+        for one in sessions:
+            yield standing(one, question)
+        return
+    pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(question,))
+    try:
+        yield from pool.map(_standing, sessions, chunksize=_PORTION)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _are_many(sessions: Sequence[Listed]) -> bool:
+    if len(sessions) >= MANY:
+        return True
+    size = 0
+    for one in sessions if len(sessions) > 1 else ():
+        try:
+            size += 0 if one.source.path is None else one.source.path.stat().st_size
+        except OSError:
+            continue
+    return size >= LARGE
+
+
+_asked: list[Question] = []
+"""A worker's question: sent once, not with every session."""
+
+
+def _begin(question: Question) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the parent ends them
+    _asked[:] = [question]
+
+
+def _standing(one: Listed) -> Standing:
+    return standing(one, _asked[0])
