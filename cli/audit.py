@@ -109,9 +109,13 @@ def audit(
         write_json({"summary": summary_fields(total)})
     else:
         out = console()
-        for one in whole:
+        for number, one in enumerate(whole):
+            if number:
+                out.print()
             for line in lines(one, at, utc=utc):
                 out.print(line)
+        if whole and total.sessions != 1:
+            out.print()
         if total.sessions != 1:
             for line in summary_lines(total):
                 out.print(line)

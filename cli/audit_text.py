@@ -29,7 +29,7 @@ _COLOURS: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 def lines(found: Audited, now: datetime, *, utc: bool) -> "Iterator[Text]":
     """What people see of one session."""
     yield labelled("session", (visible(found.session or "(unnamed)"), "bold"))
-    yield labelled("log", visible(found.log))
+    yield labelled("log", visible(found.log, 70))
     if found.unreadable is not None:
         yield labelled("unread", (visible(found.unreadable, 1000), "bold red"))
         return
@@ -52,7 +52,6 @@ def lines(found: Audited, now: datetime, *, utc: bool) -> "Iterator[Text]":
     if more > 0:
         yield labelled("", f"and {_many(more, 'finding')} more (--json names a thousand)")
     yield from _table(accounts)
-    yield line("")
 
 
 def summary_lines(total: Summary) -> "Iterator[Text]":
@@ -129,7 +128,7 @@ def _table(accounts: Accounts) -> "Iterator[Text]":
     if len(accounts.models) > 1:
         yield line(f"{'all':<34}{_numbers(accounts.total)}")
     undone = f", {accounts.reverted:,} put back" if accounts.reverted else ""
-    told = f"{_many(accounts.switches, 'switch')} ({accounts.fallbacks:,} fallbacks{undone})"
+    told = f"{_many(accounts.switches, 'switch')} ({_many(accounts.fallbacks, 'fallback')}{undone})"
     yield line(f"{told}, {accounts.switches_a_day:,.1f} a day")
     if missed := accounts.total.missed:
         yield line(f"with the memory {_many(missed, 'answer')} would not have been asked for")

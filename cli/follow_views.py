@@ -83,8 +83,7 @@ class Lines:
     def step(self, one: "Step") -> None:
         """An event, and what it changed."""
         from cli.render import line
-        from cli.replay import _changed as what_changed
-        from cli.replay import event_line, stamped
+        from cli.replay import event_line, stamped, what_changed
 
         _, date = stamped(one.recorded.event.timestamp, utc=self._utc)
         if date and date != self._day:

@@ -105,6 +105,8 @@ def replay(
     if json:
         for one_step in steps:
             write_json(fields(one_step.recorded, one_step.after, policy))
+    elif at is not None:
+        show(stood(steps, events, at, policy, utc=utc), straight=no_pager)
     else:
         show(lines(steps, events, utc=utc, narrowed=narrowed), straight=no_pager)
     return code_for(events.report, str(log))
@@ -186,13 +188,31 @@ def lines(steps: "Iterable[Step]", events: "Events", *, utc: bool, narrowed: boo
             day = date
             yield line((f"      {date}{' UTC' if utc else ''}", "dim"))
         yield event_line(recorded, utc=utc)
-        for told_of in _changed(before, state):
+        for told_of in what_changed(before, state):
             yield line((f"{'':>6}{'':<13}{told_of}", "dim"))
         shown = True
     if not shown:
         other = narrowed and events.report.counts["event"]
         told = "none of its events is asked for" if other else "no failover event"
         yield line(f"{visible(events.report.session or 'this log')}: {told}")
+
+
+def stood(steps: "Iterable[Step]", events: "Events", at: str, policy: "Policy", *, utc: bool) -> "Iterator[Text]":
+    """Where the session stood: the event, and the whole state after it as it was at that time."""
+    from datetime import UTC
+
+    from cli.render import labelled
+    from cli.safe_text import visible
+    from cli.show import tried_lines
+
+    for step in steps:
+        state = step.after
+        when = place(at, utc=utc)[1] or step.recorded.event.timestamp or datetime.now(UTC)
+        yield from lines([step], events, utc=utc)
+        yield labelled("model", (visible(state.current or "not known"), "bold green"))
+        if state.pinned is not None:
+            yield labelled("pinned", visible(state.pinned))
+        yield from tried_lines(state, when, policy, utc=utc)
 
 
 def event_line(recorded: "Recorded", *, utc: bool) -> "Text":
@@ -216,7 +236,7 @@ def stamped(time: datetime | None, *, utc: bool) -> tuple[str, str]:
     return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}", f"{local:%Y-%m-%d}"
 
 
-def _changed(before: "ModelState", state: "ModelState") -> "Iterator[str]":
+def what_changed(before: "ModelState", state: "ModelState") -> "Iterator[str]":
     from cli.safe_text import visible
 
     if state.tried != before.tried:

@@ -21,6 +21,7 @@ from cli.options import (
     Reasons,
     Since,
     Until,
+    Utc,
     chosen,
     config_for,
     offer_logs,
@@ -72,6 +73,7 @@ def sessions(
     config: ConfigFile = None,
     now: Now = None,
     json: AsJson = False,
+    utc: Utc = False,
 ) -> int:
     """All sessions: the model of each, what cools, the latest event, and its health (--json: NDJSON, one a line).
 
@@ -91,8 +93,8 @@ def sessions(
     from cli.progress import progress
     from eventlog.standings import listed, standings
 
-    moment = present(now)
-    question = question_for(folder, config, chosen(since, until, model, provider, reason, now=moment), moment)
+    moment = present(now, utc=utc)
+    question = question_for(folder, config, chosen(since, until, model, provider, reason, utc=utc, now=moment), moment)
     held, trouble = listed(folder)
     health: Counter[str] = Counter()
     rows: list[Standing] = []

@@ -104,7 +104,7 @@ def lines(
         shown.append(labelled("why", _why(total)))
     if state.pinned is not None:
         shown.append(labelled("pinned", visible(state.pinned)))
-    shown += _tried_lines(state, now, config.policy, utc=utc)
+    shown += tried_lines(state, now, config.policy, utc=utc)
     given_up = [f"{visible(model)} ×{one.aborted:,}" for model, one in total.models.items() if one.aborted]
     if given_up:
         shown.append(labelled("given up", ", ".join(given_up) + ": by a person, or for want of time"))
@@ -136,7 +136,8 @@ def _why(total: "Figures") -> str:
     return f"{told} (event {last.position})"
 
 
-def _tried_lines(state: "ModelState", now: datetime, policy: "Policy", *, utc: bool) -> "list[Text]":
+def tried_lines(state: "ModelState", now: datetime, policy: "Policy", *, utc: bool) -> "list[Text]":
+    """The models that failed, and until when each one cools."""
     from cli.render import ago, clock, labelled
     from cli.safe_text import visible
     from cli.states import worst

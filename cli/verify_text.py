@@ -3,7 +3,8 @@
 Law: a verdict in, lines out. It never claims more than the evidence: what is proven and what is not is said each time.
 """
 
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from eventlog.verify import Anchor, Verdict
+
+
+_WIDTH: Final = 70
 
 
 def fields(name: str, verdict: "Verdict") -> dict[str, object]:
@@ -58,7 +62,8 @@ def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator
         yield labelled("anchor", (visible(verdict.anchor_lost), "bold red"))
     for proof in _proves(verdict):
         yield labelled("proves", proof)
-    yield labelled("not", _does_not(verdict))
+    for number, part in enumerate(textwrap.wrap(_does_not(verdict), _WIDTH)):
+        yield labelled("" if number else "not", part)
     if report.last_seal is not None:
         yield labelled("last", report.last_seal)
 

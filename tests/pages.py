@@ -1,7 +1,7 @@
 """The pages' console blocks: each command, and the output that stands beneath it.
 
 Law: what a page shows is what the command prints. ``python tests/pages.py`` runs every block that shows an output and
-writes what came; the tests run them and compare. ``~`` is a home made of OpenClaw's recordings, the place is this folder.
+writes what came; the tests run them and compare. ``~`` is a home made of OpenClaw's recordings.
 """
 
 import os

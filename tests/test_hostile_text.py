@@ -409,7 +409,7 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield (place.home,)
             yield (place.store,)
             yield named, "--now", STAMP, "--sort", "failures", "--config", place.config
-            yield place.folder, "-n", "3", "--since", STAMP, "--until", "now"
+            yield place.folder, "-n", "3", "--since", STAMP, "--until", "now", "--utc"
             yield place.folder, "--stuck"
         case "follow":  # lines here; a pipe's objects are what --json asks for
             yield place.fields, "--once", "--text", "-n", "99999", "--utc", "--config", place.config
