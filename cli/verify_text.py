@@ -3,7 +3,6 @@
 Law: a verdict in, lines out. It never claims more than the evidence: what is proven and what is not is said each time.
 """
 
-import textwrap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator
         yield labelled("anchor", (visible(verdict.anchor_lost), "bold red"))
     for proof in _proves(verdict):
         yield labelled("proves", proof)
-    for number, part in enumerate(textwrap.wrap(_does_not(verdict), _WIDTH)):
+    for number, part in enumerate(_rows(_does_not(verdict))):
         yield labelled("" if number else "not", part)
     if report.last_seal is not None:
         yield labelled("last", report.last_seal)
@@ -124,7 +123,19 @@ def _proves(verdict: "Verdict") -> "Iterator[str]":
         yield f"up to its anchor{taken}, after {verdict.anchored:,} events, no sealed line changed, came or went"
 
 
-def _does_not(verdict: "Verdict") -> str:
+def _rows(parts: "list[str]") -> "Iterator[str]":
+    """The parts in rows that fit the screen, none of them torn."""
+    row = ""
+    for part in parts:
+        if row and len(row) + len(part) + 2 > _WIDTH:
+            yield row + ";"
+            row = part
+        else:
+            row = f"{row}; {part}" if row else part
+    yield row
+
+
+def _does_not(verdict: "Verdict") -> "list[str]":
     report = verdict.report
     gaps = ["what the host's own lines say"]
     if verdict.protection.keys is None:
@@ -135,4 +146,4 @@ def _does_not(verdict: "Verdict") -> str:
     if report.unsealed:
         several = "event" if report.unsealed == 1 else "events"
         gaps.append(f"what {report.unsealed:,} {several} without a seal say")
-    return "; ".join(gaps)
+    return gaps
