@@ -6,6 +6,7 @@ grow with the number of sessions.
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -28,8 +29,12 @@ from cli.options import (
     offer_logs,
     present,
 )
+from cli.pager import NoPager
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
+    from cli.audit_fields import Summary
     from cli.audit_read import Audited, Task
     from eventlog import Config
     from eventlog.sources import Source
@@ -66,6 +71,7 @@ def audit(
     now: Now = None,
     json: AsJson = False,
     utc: Utc = False,
+    no_pager: NoPager = False,
 ) -> int:
     """Findings, worst first, with the events that show them and what to do; then figures by model.
 
@@ -84,10 +90,9 @@ def audit(
       switchlog audit sessions/ --json | jq 'select(.worst=="critical").sessionId'
     """
     from cli.audit_fields import Summary, fields, summary_fields
-    from cli.audit_text import lines, summary_lines
     from cli.output import FINDING, FINE, UNREADABLE, write_json
+    from cli.pager import show
     from cli.progress import progress
-    from cli.render import console
     from replay.findings import SEVERITIES
 
     if fail_on not in SEVERITIES:
@@ -108,20 +113,25 @@ def audit(
     if json:
         write_json({"summary": summary_fields(total)})
     else:
-        out = console()
-        for number, one in enumerate(whole):
-            if number:
-                out.print()
-            for line in lines(one, at, utc=utc):
-                out.print(line)
-        if whole and total.sessions != 1:
-            out.print()
-        if total.sessions != 1:
-            for line in summary_lines(total):
-                out.print(line)
+        show(_lines(whole, total, at, utc=utc), straight=no_pager)
     if any(total.severities[one] for one in SEVERITIES[SEVERITIES.index(fail_on) :]):
         return FINDING
     return UNREADABLE if total.unreadable else FINE
+
+
+def _lines(whole: "list[Audited]", total: "Summary", now: datetime, *, utc: bool) -> "Iterator[Text]":
+    """What people see: a few sessions whole, and what many come to."""
+    from cli.audit_text import lines, summary_lines
+    from cli.render import line
+
+    for number, one in enumerate(whole):
+        if number:
+            yield line("")
+        yield from lines(one, now, utc=utc)
+    if total.sessions != 1:
+        if whole:
+            yield line("")
+        yield from summary_lines(total)
 
 
 def _tasks(where: list[str], session: str | None, config: Path | None, wanted: "Filter") -> "Iterator[Task]":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli.options import AsJson, ConfigFile, Log, Now, Utc, config_for, present
+from cli.pager import NoPager
 
 if TYPE_CHECKING:
     from eventlog import Config, Events
@@ -48,6 +49,7 @@ def diff(
     now: Now = None,
     json: AsJson = False,
     utc: Utc = False,
+    no_pager: NoPager = False,
 ) -> int:
     """What differs between two sessions, two copies of one, or two moments of one. Exit code 1: something does.
 
@@ -60,7 +62,7 @@ def diff(
     """
     from cli.diff_text import told
     from cli.output import DAMAGED, FINDING, FINE, code_for, write_json
-    from cli.render import console
+    from cli.pager import show
     from replay.compare import compare
 
     used, ids = config_for(log, config), session or []
@@ -79,9 +81,7 @@ def diff(
     if json:
         write_json(fields(result, sides, moments, cools))
     else:
-        out = console()
-        for line in told(result, sides, moments, cools, utc=utc):
-            out.print(line)
+        show(told(result, sides, moments, cools, utc=utc), straight=no_pager)
     codes = {code_for(events.report, name) for name, events in dict(sides).items()}
     differs = not result.same or bool(cools)
     return DAMAGED if DAMAGED in codes else FINDING if differs else FINE

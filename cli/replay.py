@@ -62,6 +62,7 @@ def replay(
     reason: Reasons = None,
     turn: Turns = None,
     last: Annotated[int | None, typer.Option("-n", metavar="N", min=1, help="Only the last N of them.")] = None,
+    live: Annotated[bool, typer.Option("-f", "--follow", help="Then go on as events come, as `follow` does.")] = False,
     step: Annotated[
         bool, typer.Option("--step", help="Walk through it in the terminal, from --at or the first event on; ? helps.")
     ] = False,
@@ -93,6 +94,12 @@ def replay(
     if narrowed and (step or at is not None):
         one = "--step" if step else "--at"
         raise typer.BadParameter("leave out what chooses among events: it shows the state after any", param_hint=one)
+    if live:
+        from cli.follow import follow
+
+        if at is not None or step or until is not None:
+            raise typer.BadParameter("has no end: leave out --at, --until and --step", param_hint="--follow")
+        return follow(log, session, last, since, model, provider, reason, turn, config=config, json=json, utc=utc)
     used = config_for(log, config)
     if step:
         from cli.step import walk

@@ -5,7 +5,7 @@ a session.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -27,9 +27,12 @@ from cli.options import (
     offer_logs,
     present,
 )
+from cli.pager import NoPager
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.text import Text
 
     from eventlog.standing import Question, Standing
     from replay.filters import Filter
@@ -74,6 +77,7 @@ def sessions(
     now: Now = None,
     json: AsJson = False,
     utc: Utc = False,
+    no_pager: NoPager = False,
 ) -> int:
     """All sessions: the model of each, what cools, the latest event, and its health (--json: NDJSON, one a line).
 
@@ -90,6 +94,7 @@ def sessions(
       switchlog sessions sessions/ --reason billing --json
     """
     from cli.output import tell, write_json
+    from cli.pager import show
     from cli.progress import progress
     from eventlog.standings import listed, standings
 
@@ -107,7 +112,7 @@ def sessions(
         for row in rows:
             write_json(fields(row, moment))
     else:
-        _print(rows, moment)
+        show(_lines(rows, moment), straight=no_pager)
     if trouble is not None:
         tell(f"{trouble}; what could be listed is")
     tell(summary(health))
@@ -189,16 +194,15 @@ def summary(health: Counter[str]) -> str:
     return f"{count:,} session{'s' * (count != 1)}: {', '.join(told) or 'none'}"
 
 
-def _print(rows: "Sequence[Standing]", now: datetime) -> None:
+def _lines(rows: "Sequence[Standing]", now: datetime) -> "Iterator[Text]":
     from cli.render import console
     from cli.sessions_table import fitting, header, row
 
-    out = console()
-    columns = fitting(rows, now, out.width)
+    columns = fitting(rows, now, console().width)
     if rows:
-        out.print(header(columns))
+        yield header(columns)
     for one in rows:
-        out.print(row(one, columns, now))
+        yield row(one, columns, now)
 
 
 def _code(health: Counter[str], *, incomplete: bool) -> int:

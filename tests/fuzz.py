@@ -1155,7 +1155,7 @@ def at_words(data: bytes, choice: Random, folder: Path) -> None:
     if "follow" in words:
         words.append("--once")
     if tuple(words) not in LINES:  # what follows a file goes on for ever
-        words = ["--dry-run" if word == "--follow" else word for word in words]
+        words = ["--dry-run" if re.match(r"-\w*f|--follow", word) else word for word in words]
     _furnished(folder / "in")
     said(folder / "in", words, choice.choice((EVENT, EVENT + b"\n" + EVENT, ten_events().data)), choice.choice(_ZONES))
 

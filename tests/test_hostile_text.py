@@ -367,8 +367,9 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield place.json_log, "--at", "99999"
             yield place.fields, "-n", "40", "--since", STAMP, "--until", "now", "--no-pager"
             yield place.fields, "--step"
+            yield "-", "-f"
         case "diff":
-            yield place.fields, place.tried, "--config", place.config, "--utc", "--now", STAMP
+            yield place.fields, place.tried, "--no-pager", "--config", place.config, "--utc", "--now", STAMP
             yield place.tried, place.fields
             yield place.fields, "--from", "20", "--to", STAMP
             yield place.console, place.console, "--session", "17a309d8"
@@ -397,7 +398,7 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield named, "--anchors", place.fields
         case "audit":
             yield named, place.fields, place.console, place.json_log
-            yield place.tried, "--config", place.config, "--utc", "--now", STAMP
+            yield place.tried, "--config", place.config, "--utc", "--now", STAMP, "--no-pager"
             yield place.console, "--session", "17a309d8", "--fail-on", "critical"
             yield (place.home,)
             yield (place.hosted,)
@@ -409,7 +410,7 @@ def once(name: str, place: Place) -> Iterator[Run]:
             yield (place.home,)
             yield (place.store,)
             yield named, "--now", STAMP, "--sort", "failures", "--config", place.config
-            yield place.folder, "-n", "3", "--since", STAMP, "--until", "now", "--utc"
+            yield place.folder, "-n", "3", "--since", STAMP, "--until", "now", "--utc", "--no-pager"
             yield place.folder, "--stuck"
         case "follow":  # lines here; a pipe's objects are what --json asks for
             yield place.fields, "--once", "--text", "-n", "99999", "--utc", "--config", place.config
@@ -702,6 +703,7 @@ for arguments in json.loads(sys.argv[1]):
     tty.setraw(theirs)  # else the terminal itself adds returns
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
     env = {**os.environ, "TERM": "xterm-256color", "FORCE_COLOR": "1", "COLORTERM": "truecolor", "PYTHONUTF8": "1"}
+    env["PAGER"] = "cat"  # nobody is there to turn the pages
     env.pop("NO_COLOR", None)
     output = bytearray()
     with subprocess.Popen(

@@ -441,6 +441,7 @@ def survive(seed: int, recording: Path, folder: Path, deaths: int) -> None:
                 if choice.random() < 0.4 and at and data[at - 1 : at] == b"\n" and log.exists():
                     until(lambda process=process: settled(process, log))  # type: ignore[misc]
                     parts = rotate(log, parts)
+                    missed = missed or parts > 1  # killed now, it leaves more behind than it looks at again
             if at and choice.random() < 0.7:  # once it is at work; else it dies while it starts
                 until(lambda process=process: at_work(process, log))  # type: ignore[misc]
                 time.sleep(choice.random() * 0.02)  # any moment will do

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import INCIDENT, ROOT, within
+from commands import INCIDENT, ROOT, switchlog, within
 from logs import Draft
 
 STAMPS = [f"2026-04-02T04:{minute:02}:00.000Z" for minute in range(60)]
@@ -206,3 +206,11 @@ def test_an_incident_through_the_real_less(long: Path) -> None:
     code, told = on_a_screen("replay", INCIDENT, pager=None)
     assert code == 0
     assert "reverted" in told
+
+
+def test_with_follow_it_goes_on_as_follow_does() -> None:
+    data = (ROOT / "docs" / "vector.jsonl").read_bytes()
+    done = switchlog("replay", "-", "-f", "--json", stdin=data)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["position"] for line in done.stdout.splitlines()] == [1, 2]
+    assert switchlog("replay", "-", "-f", "--at", "1").returncode == 2
