@@ -1,6 +1,8 @@
-"""Makes docs/demo.svg, the README's picture, from what `switchlog demo` really prints.
+"""Makes the README's pictures: docs/demo.svg from what `switchlog demo` really prints, docs/step.svg from a screen of
+`switchlog replay --step`.
 
-Run by `make picture`. The seed is fixed, the folder's name too; the times are those of the machine that ran it.
+Run by `make picture`. The demo's seed is fixed, the folder's name too; its times are those of the machine that ran it.
+The screen is that of a recording, event 12 under the cursor.
 """
 
 import io
@@ -8,13 +10,23 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import UTC
 from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from cli.step_history import History
+from cli.step_view import screen
+from cli.step_walk import Walk
+from eventlog import Policy, read_events
+
 HERE = Path(__file__).parent
+RECORDING = (
+    HERE.parent / "fixtures" / "openclaw-2026.3.28" / "transcripts" / "33333333-3333-4333-8333-333333333333.jsonl"
+)
+WIDTH = 100
 # Bright enough to read on both of a page's backgrounds; rich's own themes are meant to look faded.
 THEME = TerminalTheme(
     (27, 30, 37),
@@ -57,15 +69,28 @@ TEMPLATE = """\
 
 
 def main() -> None:
-    """Run the demo as a terminal would show it and draw that."""
+    """Run the demo as a terminal would show it, and draw that; then the other."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "cli.app", "demo", "--into", "my-demo"]
         colours = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "80"}
         done = subprocess.run(command, cwd=folder, env=colours, capture_output=True, check=True, text=True)
-    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, highlight=False)
-    console.print(Text.assemble((SESSION_PROMPT, "dim"), Text.from_ansi(done.stdout)), soft_wrap=True)
-    svg = console.export_svg(title="switchlog demo", theme=THEME, code_format=TEMPLATE, unique_id="demo")
-    (HERE / "demo.svg").write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n", encoding="utf-8")
+    _draw("demo", 80, [Text.assemble((SESSION_PROMPT, "dim"), Text.from_ansi(done.stdout))])
+    _draw("step", WIDTH, _stepped())
+
+
+def _stepped() -> list[Text]:
+    """The screen that a person sees who walks through the recording."""
+    events = read_events(RECORDING)
+    walk = Walk(History(events), 11, UTC)
+    return screen(walk, WIDTH, 30, Policy(), utc=True, name=events.report.session or "")
+
+
+def _draw(name: str, width: int, lines: list[Text]) -> None:
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, highlight=False)
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    svg = console.export_svg(title=f"switchlog {name}", theme=THEME, code_format=TEMPLATE, unique_id=name)
+    (HERE / f"{name}.svg").write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
