@@ -188,7 +188,10 @@ def several(path: Path) -> Sequence[Path | Source] | None:
     if path.is_dir():
         home = _home(path)
         if home is not None:
-            return sorted((Source(one.path, one.id) if one.stored else one.path for one in home.sessions()), key=str)
+            held = sorted((Source(one.path, one.id) if one.stored else one.path for one in home.sessions()), key=str)
+            if not held:
+                raise UnreadableError(path, "no session in this OpenClaw home")
+            return held
         named = sorted(transcripts(path))
         if not named:
             raise UnreadableError(path, f"no transcript (*{SUFFIX}) in this folder")

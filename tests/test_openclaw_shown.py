@@ -230,3 +230,10 @@ def test_a_session_that_can_not_be_read_is_counted_and_ends_nothing(tmp_path: Pa
     whole = shown(home)["home"]
     assert whole["sessions"] == 7
     assert whole["agents"] == ["main", "other"]
+
+
+@pytest.mark.parametrize("command", ["show", "sessions", "audit", "verify"])
+def test_a_home_without_a_session_is_no_good_news(command: str, tmp_path: Path) -> None:
+    (tmp_path / "home" / "agents" / "main" / "sessions").mkdir(parents=True)
+    done = within(command, tmp_path / "home")
+    assert (done.returncode, done.stdout) == (3, "")
