@@ -92,9 +92,10 @@ class Events(Iterator[Recorded]):
                 self.report.add(companion.report)
                 ours = True
             if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):
-                self.inferred = True
                 lines = _played(spool) if again else self.source.blocks()
-                yield from inferred(self._watched(lines), self.report.size)
+                for recorded in inferred(self._watched(lines), self.report.size):
+                    self.inferred = True
+                    yield recorded
 
     def _watched(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         return blocks if self._watch is None else self._counted(blocks, self._watch)

@@ -130,6 +130,12 @@ def test_an_attempt_that_was_given_up_is_told_once() -> None:
     assert len(given_up) == 3
 
 
+def test_a_file_that_tells_of_no_model_is_no_hosts_word(tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl").write_text("# just notes\n")
+    assert shown(tmp_path / "notes.jsonl")["inferred"] is False
+    assert "host" not in within("show", tmp_path / "notes.jsonl").stdout
+
+
 # the database
 
 
