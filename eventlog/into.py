@@ -6,10 +6,12 @@ unless forced. Nothing is called written before it is on the disk.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from eventlog import file, sources
 from eventlog.errors import SwitchlogError

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from msgspec.structs import replace as changed
+
 from eventlog import codec
 from eventlog.errors import SwitchlogError
 from eventlog.lines import Kind
@@ -167,7 +169,7 @@ class LogReader:
     def _take(self, entry: LogLine, offset: int) -> Iterator[Told]:
         for run, session in entry.learned:
             for one in self._runs.pop(run, ()):
-                one.session, one.event = session, replace(one.event, session=session)
+                one.session, one.event = session, changed(one.event, session=session)
                 self.waiting -= 1
                 yield one
         for event in entry.events:

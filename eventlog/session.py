@@ -8,11 +8,12 @@ import logging
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
+
+from msgspec.structs import replace
 
 from eventlog import clock, file
 from eventlog.append import Durability, Log

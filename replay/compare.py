@@ -9,10 +9,12 @@ The common beginning is walked in step and not kept; what comes after the partin
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
 from typing import Final, Generic, TypeVar, get_args
+
+from msgspec.structs import replace
 
 from replay.decide import Skipped, bearing
 from replay.events import AttemptFailed, Event, Recorded
@@ -25,7 +27,7 @@ T = TypeVar("T")
 
 _FRAME: Final = frozenset({"parentId", "v", "prev", "mac", "seal"})
 _ATTRIBUTES: Final[Mapping[type, tuple[str, ...]]] = {
-    kind: tuple(one.name for one in fields(kind) if one.name != "extra") for kind in get_args(Event)
+    kind: tuple(name for name in kind.__struct_fields__ if name != "extra") for kind in get_args(Event)
 }
 _PLAIN: Final = ("current", "pinned", "last_good", "switched_at")
 

@@ -12,10 +12,11 @@ models that the log has named so far.
 
 from collections import deque
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
+
+from msgspec.structs import replace
 
 from replay.decide import bearing
 from replay.events import AttemptFailed, AttemptSucceeded, Recorded

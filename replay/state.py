@@ -7,10 +7,12 @@ Order is the position in the log, never the timestamp: clocks jump, files don't.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from replay.events import AttemptFailed, AttemptSucceeded, Event, FailureCleared, LogRepaired, ModelSwitch, Recorded
 from replay.reasons import PROVIDER_WIDE, UNKNOWN, blames, canonical, provider_of
@@ -19,8 +21,7 @@ REST: Final = timedelta(hours=24)
 """So long without a reason, and its next failure counts as a first one. No wait is longer than this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """What a model's failures for one reason have come to.
 
     ``at`` is the latest of their times (None: none was readable), ``count`` the number of incidents, ``retry_after``
@@ -35,8 +36,7 @@ class Failure:
     hinted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True, gc=False):
     """A run is asking a model that had failed; until its outcome is known, the others don't."""
 
     at: datetime | None
@@ -46,8 +46,7 @@ class Probe:
 Tried = Mapping[str, Mapping[str, Failure]]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelState:
+class ModelState(Struct, frozen=True):
     """Where a session stands: the result of :func:`fold`.
 
     ``tried`` maps a model to its failures by reason, in the order in which the models failed. ``failing`` is the

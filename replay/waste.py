@@ -9,8 +9,10 @@ answered (the gateway was killed while it waited).
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from replay.decide import bearing, decide
 from replay.events import AttemptFailed, AttemptSucceeded, Event, Recorded

@@ -5,13 +5,13 @@ sensible stamps are at most 60 s ahead of it, odd ones are missing, of the year 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 from typing import Final
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from msgspec.structs import replace
 
 from replay import (
     AttemptFailed,

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from logs import SESSION, Draft, compact, seal_of
+from msgspec.structs import replace
 
 from eventlog import MisuseError, codec, redact
 from eventlog.seal import is_sealed
@@ -98,7 +98,7 @@ def expected(event: Event) -> dict[str, object]:
     """What must be read back, field for field."""
     if isinstance(event, AttemptFailed) and event.error is not None:
         event = replace(event, error=redact.clean(event.error, event.model))
-    values = {name: whole(getattr(event, name)) for name in event.__dataclass_fields__ if name != "extra"}
+    values = {name: whole(getattr(event, name)) for name in event.__struct_fields__ if name != "extra"}
     return values | {"session": SESSION, "extra": {whole(key): whole(value) for key, value in event.extra.items()}}
 
 
@@ -112,7 +112,7 @@ def test_an_event_is_read_back_as_it_was_written(event: Event) -> None:
     assert fields is not None
     back = event_from_fields(fields, codec.FRAME)
     assert back is not None
-    assert {**{name: getattr(back, name) for name in back.__dataclass_fields__}, "extra": dict(back.extra)} == expected(
+    assert {**{name: getattr(back, name) for name in back.__struct_fields__}, "extra": dict(back.extra)} == expected(
         event
     )
 

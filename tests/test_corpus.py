@@ -7,7 +7,6 @@ themselves are tried against broken code, for a check that can't fail shows noth
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -15,6 +14,7 @@ from typing import cast
 import fuzz
 import pytest
 from fuzz import CORPUS, KNOWN, TARGETS
+from msgspec.structs import replace
 
 from cli import safe_text, times
 from eventlog import anchors, config, importer, inference, keys, outcomes, reader, scan

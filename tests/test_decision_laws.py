@@ -1,13 +1,13 @@
 """The laws of the decision, each tried on many states."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from strategies import (
     BLAMING,
     DAY,

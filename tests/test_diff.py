@@ -1,7 +1,6 @@
 """Differences of histories and states: the laws, and what the command says of copies, sessions and moments."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from commands import INCIDENT, within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from logs import Draft
+from msgspec.structs import replace
 from strategies import histories, odd_events, states
 
 from replay import AttemptFailed, Event, Failure, ModelState, Probe, Recorded, fold

@@ -4,7 +4,6 @@ Law: a history here is written as an operator would tell it, and the numbers exp
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from random import Random
@@ -12,6 +11,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from strategies import MINUTE, NOW, SECOND, chains, histories, odd_events, policies
 
 from replay import (

@@ -1,12 +1,12 @@
 """The laws of the fold, each tried on many histories."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from strategies import (
     AUTOMATIC,
     BLAMELESS,

@@ -3,7 +3,6 @@
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from commands import switchlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from eventlog import Kind, MisuseError, Session, UnreadableError, file, read_events
 from eventlog.importer import SOURCE, BehindError, Imported, Importer

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from logs import SESSION, message
+from msgspec.structs import replace as changed
 
 from eventlog import AllModelsFailed, Session, file, read_events
 from eventlog.append import REMEMBERED
@@ -130,7 +131,7 @@ class LogMachine(RuleBasedStateMachine):
         written = f'"{name}"'.encode() in self.data()
         if not lacking:
             after = evolve(state, success)
-            assert written == (replace(after, position=state.position, failing=state.failing) != state)
+            assert written == (changed(after, position=state.position, failing=state.failing) != state)
         if self.data() != before:
             self.acknowledge(slot, *([name] if written else []))
 

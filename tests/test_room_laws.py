@@ -24,12 +24,14 @@ PURE: Final = frozenset(
         "hashlib",
         "itertools",
         "math",
+        "msgspec",
+        "msgspec.structs",
         "re",
         "types",
         "typing",
     }
 )
-"""What ``replay`` may import of the standard library: nothing that has a file, clock, environment or randomness."""
+"""What ``replay`` may import: of the standard library nothing that has a file, clock, environment or randomness."""
 
 IMPURE_NAMES: Final = frozenset({"open", "print", "input", "exec", "eval", "compile", "__import__", "breakpoint"})
 IMPURE_METHODS: Final = frozenset({"now", "utcnow", "today", "fromtimestamp", "decode", "localtime", "formatdate"})

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace as changed
 from strategies import DAY, MINUTE, MODELS, PROVIDER_WIDE
 
 from replay import Chain, Decision, Failure, ModelState, Policy, Skipped, decide
@@ -98,7 +99,7 @@ def choose(
 
 def waits(state: ModelState, now: datetime, policy: Policy | None = None) -> dict[str, Skipped]:
     """What cools each model at ``now``, as a decision tells it. Probes are left out: they keep away, but don't cool."""
-    quiet = replace(state, probing={})
+    quiet = changed(state, probing={})
     return {one.model: one for one in choose(quiet, Chain(*MODELS), now, policy).skipped}
 
 

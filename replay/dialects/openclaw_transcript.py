@@ -19,11 +19,12 @@ switches are whole. A run that the host gives up for its time limit leaves the s
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
+
+from msgspec.structs import replace
 
 from replay.dialects.openclaw_attempts import VALUE_LENGTH, shortened
 from replay.dialects.openclaw_errors import verdict_on
