@@ -1,106 +1,101 @@
-"""`make bench`: what the log costs beside the bare thing.
+"""`make bench`: what switchlog costs beside the real peers, and how that grows.
 
-Law: every row is a ratio of two things done in turn on the same machine in the same run, its median over the pairs with
-the smallest and the largest; each pair checks that both did the same work.
+Law: says what was measured, met or not. A wrong answer is no figure: its row says so, the page stays as it was, and the
+command ends with 1. A goal that is missed is a figure like any other.
 """
 
-import os
-import random
-import statistics
+import argparse
+import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
-import orjson
+from benchmarks import appends, processes, reads
+from benchmarks.data import Data
+from benchmarks.growth import Step, growth
+from benchmarks.harness import Row, wipe
+from benchmarks.page import facts, file_system, load, page, printed, printed_step
 
-from eventlog import Chain, Session, read_events
-from replay import fold
+PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+NEEDED: Final = 8 << 30
+GROUPS: Final[dict[str, Callable[[Data], Iterator[Row]]]] = {
+    "scan": reads.scans,
+    "sessions": reads.folders,
+    "events": reads.million,
+    "append": lambda data: chain(appends.durable(data), appends.relaxed(data)),
+    "threads": appends.threaded,
+    "healthy": appends.healthy,
+    "follow": processes.follows,
+    "start": processes.starts,
+    "memory": processes.memories,
+}
 
-PAIRS = 9
-CHAIN = Chain("kimi/kimi2.5", "zhipu/glm-5.1")
 
-
-def main() -> None:
-    """Print the table."""
+def main() -> int:
+    arguments = parsed()
+    if sys.platform != "linux":
+        print("benchmarks: they need Linux, for /proc and fdatasync", file=sys.stderr)
+        return 2
+    groups = [*GROUPS, "growth"] if arguments.only is None else arguments.only.split(",")
+    unknown = [name for name in groups if name not in {*GROUPS, "growth"}]
+    if unknown:
+        print(f"benchmarks: no group {', '.join(unknown)}; there are {', '.join([*GROUPS, 'growth'])}", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory(prefix="switchlog-bench-") as name:
-        folder = Path(name)
-        print(f"{'work':<58}{'median':>8}{'least':>8}{'most':>8}")
-        row("durable append / bare write+fdatasync of the same bytes", *appends(folder, "disk"))
-        row('append with durability="process" / bare os.write', *appends(folder, "process"))
-        row("fold of a 20 MB transcript / orjson.loads of each line", *folds(folder))
-        print(f"healthy request through call: {healthy(folder):.0f} µs")
+        folder = arguments.data or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not arguments.quick and shutil.disk_usage(folder).free < NEEDED:
+            print(f"benchmarks: {folder} has less than 8 GB free; --data names another place", file=sys.stderr)
+            return 2
+        if file_system(folder) in ("tmpfs", "ramfs"):
+            print(f"{folder} is no disk: the rows of durable appends say nothing; --data names another place")
+        try:
+            return run(groups, Data(folder, quick=arguments.quick), whole=arguments.only is None, write=arguments.write)
+        finally:
+            shutil.rmtree(folder / "appends", ignore_errors=True)
 
 
-def row(work: str, ours: Callable[[], None], bare: Callable[[], None]) -> None:
-    """One ratio, from pairs measured in turn."""
-    ratios = [timed(ours) / timed(bare) for _ in range(PAIRS + 1)][1:]  # the first pair warms up
-    print(f"{work:<58}{statistics.median(ratios):>7.2f}×{min(ratios):>7.2f}×{max(ratios):>7.2f}×")
+def run(groups: list[str], data: Data, *, whole: bool, write: Path) -> int:
+    """Measure and tell."""
+    rows, steps = list[Row](), list[Step]()
+    wrong, began, before = False, time.monotonic(), load()
+    for group in groups:
+        wipe()
+        print(f"\n— {group}")
+        try:
+            for found in growth(data) if group == "growth" else GROUPS[group](data):
+                wipe()
+                if isinstance(found, Step):
+                    steps.append(found)
+                    print(printed_step(found), flush=True)
+                else:
+                    rows.append(found)
+                    print(printed(found), flush=True)
+        except (AssertionError, RuntimeError, OSError) as error:
+            wipe()
+            wrong = True
+            print(f"    WRONG: {error!r}", flush=True)
+    met = [row.met for row in rows if row.met is not None]
+    print(f"\n{sum(met)} of {len(met)} goals are met, in {(time.monotonic() - began) / 60:.1f} minutes")
+    if whole and not data.quick and not wrong:
+        old = write.read_text(encoding="utf-8") if write.exists() else ""
+        write.write_text(page(rows, steps, facts(data.folder, before), old), encoding="utf-8")
+        print(f"written: {write}")
+    return int(wrong)
 
 
-def timed(body: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    body()
-    return time.perf_counter() - began
-
-
-def appends(folder: Path, durability: str) -> tuple[Callable[[], None], Callable[[], None]]:
-    """100 failures through a session, and 100 lines of the same length by hand."""
-    path = folder / f"{durability}.jsonl"
-    session = Session.open(path, chain=CHAIN, durability="disk" if durability == "disk" else "process")
-    fd = os.open(folder / f"{durability}.bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-
-    def ours() -> None:
-        for _ in range(100):
-            assert session.failed("kimi/kimi2.5", reason="rate_limit", status=429, error="Rate limit reached")
-
-    ours()
-    line = path.read_bytes().splitlines(keepends=True)[-1]
-
-    def bare() -> None:
-        for _ in range(100):
-            assert os.write(fd, line) == len(line)
-            if durability == "disk":
-                os.fdatasync(fd)
-
-    return ours, bare
-
-
-def folds(folder: Path) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A transcript whose lines are the host's, mostly; 3 % of the bytes are ours."""
-    path = folder / "mixed.jsonl"
-    session = Session.open(path, chain=CHAIN, durability="process")
-    dice = random.Random(60466)  # noqa: S311  (seeded data, no secret)
-    with path.open("ab") as file:
-        while path.stat().st_size < 20 * 2**20:
-            for _ in range(20):
-                text = "x" * dice.randint(200, 8000)
-                file.write(orjson.dumps({"type": "message", "id": f"{dice.getrandbits(32):08x}", "text": text}) + b"\n")
-            file.flush()
-            session.failed("kimi/kimi2.5", reason="rate_limit")
-            session.failed("zhipu/glm-5.1", reason="timeout")
-    expected = session.state
-
-    def ours() -> None:
-        assert fold(read_events(path)) == expected
-
-    def bare() -> None:
-        with path.open("rb") as file:
-            found = sum(orjson.loads(line)["type"] == "attempt_failed" for line in file)
-        assert found == expected.position
-
-    return ours, bare
-
-
-def healthy(folder: Path) -> float:
-    """Microseconds of `call` around a request that costs nothing and succeeds."""
-    session = Session.open(folder / "healthy.jsonl", chain=CHAIN)
-    session.call(len)
-    size = session.path.stat().st_size
-    best = min(timed(lambda: [session.call(len) for _ in range(2000)] and None) for _ in range(5))
-    assert session.path.stat().st_size == size
-    return best / 2000 * 1e6
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What switchlog costs beside its peers.")
+    parser.add_argument("--only", metavar="GROUPS", help=f"some of {','.join([*GROUPS, 'growth'])}; writes no page")
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the data, for a look; writes no page")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the data there, and use it again (6 GB)")
+    parser.add_argument("--write", type=Path, default=PAGE, metavar="FILE", help="the page (docs/benchmarks.md)")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
