@@ -32,10 +32,9 @@ from cli.options import (
 from cli.pager import NoPager
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from cli.audit_fields import Summary
     from cli.audit_read import Audited, Task
+    from cli.render import Line
     from eventlog import Config
     from eventlog.sources import Source
     from replay.filters import Filter
@@ -119,7 +118,7 @@ def audit(
     return UNREADABLE if total.unreadable else FINE
 
 
-def _lines(whole: "list[Audited]", total: "Summary", now: datetime, *, utc: bool) -> "Iterator[Text]":
+def _lines(whole: "list[Audited]", total: "Summary", now: datetime, *, utc: bool) -> "Iterator[Line]":
     """What people see: a few sessions whole, and what many come to."""
     from cli.audit_text import lines, summary_lines
     from cli.render import line

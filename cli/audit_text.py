@@ -17,7 +17,7 @@ from replay.findings import SEVERITIES, Finding
 from replay.outlook import OTHERS, Account, Accounts
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from cli.render import Line
 
 _WIDTH: Final = 80
 _SHOWN: Final = 20
@@ -26,7 +26,7 @@ _MODELS: Final = 12
 _COLOURS: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-def lines(found: Audited, now: datetime, *, utc: bool) -> "Iterator[Text]":
+def lines(found: Audited, now: datetime, *, utc: bool) -> "Iterator[Line]":
     """What people see of one session."""
     yield labelled("session", (visible(found.session or "(unnamed)"), "bold"))
     yield labelled("log", visible(found.log, 70))
@@ -54,7 +54,7 @@ def lines(found: Audited, now: datetime, *, utc: bool) -> "Iterator[Text]":
     yield from _table(accounts)
 
 
-def summary_lines(total: Summary) -> "Iterator[Text]":
+def summary_lines(total: Summary) -> "Iterator[Line]":
     """What people see of many sessions."""
     size = f"{total.bytes / 2**20:,.1f} MiB"
     damaged = (f", {total.damaged:,} damaged", "bold red" if total.damaged else "")
@@ -76,7 +76,7 @@ def summary_lines(total: Summary) -> "Iterator[Text]":
         yield labelled("", "to see all of one: switchlog audit, and its name")
 
 
-def _told(one: Finding, now: datetime, *, utc: bool, remedy: bool) -> "Iterator[Text]":
+def _told(one: Finding, now: datetime, *, utc: bool, remedy: bool) -> "Iterator[Line]":
     """A finding; ``remedy``: with what to do, which is not said again for the next one of its kind."""
     named = ", ".join(map(str, one.positions[:8])) + (", …" if len(one.positions) > 8 else "")
     when = "" if one.first is None else f"  {clock(one.first, now, utc=utc)}"
@@ -105,7 +105,7 @@ def _severities(severities: Mapping[str, int]) -> "list[tuple[str, str] | str]":
     return parts
 
 
-def _table(accounts: Accounts) -> "Iterator[Text]":
+def _table(accounts: Accounts) -> "Iterator[Line]":
     """The figures by model, most attempts first."""
     if not accounts.models:
         return

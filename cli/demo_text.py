@@ -20,7 +20,7 @@ from cli.render import console, labelled, line
 from cli.safe_text import visible
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from cli.render import Line
 
 WIDTH: Final = 80
 NAMES: Final = {"ram": "state in RAM only", "switchlog": "with switchlog"}
@@ -114,7 +114,7 @@ class Screen:
         return _MARKS[name][self._ascii]
 
 
-def _table(runs: list[Run], totals: list[Count]) -> "list[Text]":
+def _table(runs: list[Run], totals: list[Count]) -> "list[Line]":
     """Requests by model, the time of a turn, wasted attempts."""
     models = [model for model in totals[0].by_model if any(total.by_model[model] for total in totals)]
     columns = [

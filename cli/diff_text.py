@@ -12,8 +12,7 @@ from cli.replay import event_line, stamped
 from cli.safe_text import visible
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog import Events
     from replay import Failure, Recorded, Skipped
     from replay.compare import Both, Comparison, History
@@ -32,7 +31,7 @@ def told(
     cools: "Mapping[str, Both[Skipped | None]]",
     *,
     utc: bool,
-) -> "Iterator[Text]":
+) -> "Iterator[Line]":
     """All of it, from the two sides to the events that only one of them has."""
     histories, now = result.histories, max(moments)
     for sign, side, history in zip(_SIGNS, sides, (histories.one, histories.other), strict=True):
@@ -67,7 +66,7 @@ def _side(name: str, events: "Events", history: "History", *, utc: bool) -> str:
     return f"{told}, the last at {date} {stamp}" if date else told
 
 
-def _histories(result: "Comparison", *, utc: bool) -> "Iterator[Text]":
+def _histories(result: "Comparison", *, utc: bool) -> "Iterator[Line]":
     parted, only = result.parted, result.only
     if parted is None:
         return
@@ -82,25 +81,25 @@ def _histories(result: "Comparison", *, utc: bool) -> "Iterator[Text]":
         yield from _events(sign, events, utc=utc)
 
 
-def _events(sign: tuple[str, str], events: "Sequence[Recorded]", *, utc: bool) -> "Iterator[Text]":
+def _events(sign: tuple[str, str], events: "Sequence[Recorded]", *, utc: bool) -> "Iterator[Line]":
     day = ""
     for recorded in events[:SHOWN]:
         _, date = stamped(recorded.event.timestamp, utc=utc)
         if date and date != day:
             day = date
             yield line(sign, (f"       {date}{' UTC' if utc else ''}", "dim"))
-        yield line(sign, " ").append_text(event_line(recorded, utc=utc))
+        yield line(sign, " ") + event_line(recorded, utc=utc)
     if len(events) > SHOWN:
         yield _signed(sign, f"and {len(events) - SHOWN:,} more")
 
 
-def _pair(label: str, one: str | None, other: str | None) -> "Iterator[Text]":
+def _pair(label: str, one: str | None, other: str | None) -> "Iterator[Line]":
     for sign, text in zip(_SIGNS, (one, other), strict=True):
         if text is not None:
             yield _signed(sign, f"{label:<{_LABEL}}{text}")
 
 
-def _signed(sign: tuple[str, str], text: str) -> "Text":
+def _signed(sign: tuple[str, str], text: str) -> "Line":
     return line((f"{sign[0]} {text}", sign[1]))
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
-    from rich.text import Text
 
+    from cli.render import Line
     from eventlog import Config
     from eventlog.follow import Step
     from replay import ModelState
@@ -112,7 +112,7 @@ class Lines:
         if self._live is not None:
             self._live.update(self._status(state, datetime.now(UTC)), refresh=True)
 
-    def _status(self, state: "ModelState", now: datetime) -> "Text":
+    def _status(self, state: "ModelState", now: datetime) -> "Line":
         """The model in use, and the waits of those that cool, on one line."""
         from cli.render import line
         from cli.safe_text import visible
@@ -125,7 +125,7 @@ class Lines:
         text = f"now {model}" + (f" · cooling {', '.join(told)}" if told else "")
         return line((fitted(text, self._out.width - _ECHO), "reverse"))
 
-    def _print(self, text: "Text") -> None:
+    def _print(self, text: "Line") -> None:
         self._out.print(text)
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog import Config, Events
     from eventlog.openclaw.home import Home, HostSession
 
@@ -145,7 +144,7 @@ def fields(total: Overview) -> dict[str, object]:
     }
 
 
-def lines(total: Overview) -> "Iterator[Text]":
+def lines(total: Overview) -> "Iterator[Line]":
     """What people see, below the state of the newest session."""
     from cli.render import labelled, line, many
     from cli.safe_text import visible
@@ -172,7 +171,7 @@ def lines(total: Overview) -> "Iterator[Text]":
         )
 
 
-def _failures(total: Overview) -> "Iterator[Text]":
+def _failures(total: Overview) -> "Iterator[Line]":
     from cli.render import labelled, many
     from cli.safe_text import visible
 

@@ -14,8 +14,7 @@ from cli.options import AsJson, ConfigFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog import Config
     from eventlog.importer import Imported, Importer
 
@@ -71,7 +70,7 @@ def import_log(
     """
     from cli.output import tell, write_json
     from cli.progress import reading
-    from cli.render import console
+    from cli.render import printer
     from eventlog.config import find
     from eventlog.importer import Importer
 
@@ -90,9 +89,9 @@ def import_log(
     if json:
         write_json(fields(importer, done))
     else:
-        out = console()
+        out = printer()
         for line in lines(importer, done, folder, dry_run=dry_run):
-            out.print(line)
+            out(line)
     for warning in warnings(importer, done, used):
         tell(warning)
     return 0
@@ -124,7 +123,7 @@ def fields(importer: "Importer", done: "list[Imported]") -> dict[str, object]:
     }
 
 
-def lines(importer: "Importer", done: "list[Imported]", folder: Path, *, dry_run: bool) -> "Iterator[Text]":
+def lines(importer: "Importer", done: "list[Imported]", folder: Path, *, dry_run: bool) -> "Iterator[Line]":
     """What people see: a line for each session, the sum, and how to go on."""
     from cli.render import labelled, line, many
     from cli.safe_text import visible

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog.live_import import Gained, LiveImport
 
 
@@ -20,7 +19,7 @@ def follow_log(
 ) -> int:
     """Import until the pipe ends, or somebody ends it; the exit code."""
     from cli.output import FINE, INTERRUPTED, tell, write_json
-    from cli.render import console
+    from cli.render import printer
     from cli.safe_text import visible
     from cli.signals import ended_by_signals
     from eventlog.live_import import LiveImport
@@ -31,14 +30,14 @@ def follow_log(
         tell(f"{log} is not there yet: waiting for it")
     elif sys.stderr.isatty():
         tell(f"following {visible(log)} into {visible(str(folder))}; Ctrl-C ends it")
-    out = console()
+    out = printer()
     with ended_by_signals(stop):
         for gained in live.run():
             for one in gained:
                 if json:
                     write_json(fields(one))
                 else:
-                    out.print(line(one))
+                    out(line(one))
             sys.stdout.flush()
     for told in summary(live):
         tell(told)
@@ -58,7 +57,7 @@ def fields(one: "Gained") -> dict[str, object]:
     }
 
 
-def line(one: "Gained") -> "Text":
+def line(one: "Gained") -> "Line":
     """What people see of an event."""
     from datetime import UTC, datetime
 

@@ -13,8 +13,7 @@ import typer
 from cli.options import AsJson, ConfigFile, Log, Now, OneSession, Utc, config_for, present
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog import Config
     from replay import Chain, Decision, Elsewhere
 
@@ -51,7 +50,7 @@ def next_model(
     """
     from cli.output import code_for, write_json
     from cli.progress import reading
-    from cli.render import console
+    from cli.render import printer
     from eventlog import Report, read_events, sources
     from replay import INITIAL, decide, fold
 
@@ -72,9 +71,9 @@ def next_model(
     if json:
         write_json(fields(decision))
     else:
-        out = console()
+        out = printer()
         for line in lines(decision, moment, utc=utc):
-            out.print(line)
+            out(line)
     return code_for(report, log)
 
 
@@ -130,7 +129,7 @@ def _chain(text: str | None, config: "Config") -> "Chain":
         raise typer.BadParameter(str(error), param_hint="--chain") from None
 
 
-def lines(decision: "Decision", now: datetime, *, utc: bool) -> "list[Text]":
+def lines(decision: "Decision", now: datetime, *, utc: bool) -> "list[Line]":
     """What people see."""
     from cli.render import ago, clock, labelled
     from cli.safe_text import visible

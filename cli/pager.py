@@ -18,7 +18,8 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
+
+    from cli.render import Line
 
 DEFAULT: Final = ("less", "-FRX")
 
@@ -27,16 +28,18 @@ NoPager = Annotated[
 ]
 
 
-def show(lines: "Iterable[Text]", *, straight: bool = False) -> None:
+def show(lines: "Iterable[Line]", *, straight: bool = False) -> None:
     """Print the lines, as they come, through a pager where that helps."""
-    from cli.render import console
+    from cli.render import console, printer
 
-    out, rest = console(), iter(lines)
+    rest = iter(lines)
     pager = None if straight or not sys.stdout.isatty() else command()
     if pager is None:
+        straight_out = printer()
         for line in rest:
-            out.print(line)
+            straight_out(line)
         return
+    out = console()
     first, more = _screenful(out, rest)
     if not more:
         for line in first:
@@ -63,10 +66,10 @@ def command() -> list[str] | None:
     return words if usable else None
 
 
-def _screenful(out: "Console", lines: "Iterator[Text]") -> "tuple[list[Text], bool]":
+def _screenful(out: "Console", lines: "Iterator[Line]") -> "tuple[list[Line], bool]":
     """What fits on the screen with a line left for the prompt, and whether there is more."""
     width, height = out.size
-    first: list[Text] = []
+    first: list[Line] = []
     rows = 0
     for line in lines:
         first.append(line)
@@ -76,7 +79,7 @@ def _screenful(out: "Console", lines: "Iterator[Text]") -> "tuple[list[Text], bo
     return first, False
 
 
-def _feed(process: "subprocess.Popen[bytes]", out: "Console", lines: "Iterable[Text]") -> None:
+def _feed(process: "subprocess.Popen[bytes]", out: "Console", lines: "Iterable[Line]") -> None:
     pipe = process.stdin
     assert pipe is not None  # noqa: S101  (asked for)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -94,7 +94,7 @@ def say_where(session: "Session") -> None:
 
 def _told(session: "Session", told: str, *, json: bool) -> int:
     from cli.output import write_json
-    from cli.render import console, line
+    from cli.render import line, printer
     from cli.safe_text import visible
 
     state = session.state
@@ -102,5 +102,5 @@ def _told(session: "Session", told: str, *, json: bool) -> int:
         told_fields = {"currentModel": state.current, "pinnedModel": state.pinned, "position": state.position}
         write_json({"sessionId": session.id, **told_fields, "attemptedModels": list(state.attempted)})
     else:
-        console().print(line(f"{visible(session.id)}: {visible(told)}"))
+        printer()(line(f"{visible(session.id)}: {visible(told)}"))
     return 0

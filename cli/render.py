@@ -4,7 +4,9 @@ Law: all text that comes from a log goes through ``visible``; colour only where 
 only sign of anything. Fits 80 columns; reads the same when piped.
 """
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -29,8 +31,55 @@ _CAUSES: Final = {
 }
 
 
+class Line:
+    """A line of pieces, each plain or with a style; already safe text.
+
+    rich has to know it only where it is shown in colour: that takes as long to import as all that it is to show.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, *parts: tuple[str, str] | str) -> None:
+        self._parts = parts
+
+    def __add__(self, other: "Line") -> "Line":
+        return Line(*self._parts, *other._parts)
+
+    @property
+    def plain(self) -> str:
+        """The words alone."""
+        return "".join(part if isinstance(part, str) else part[0] for part in self._parts)
+
+    @property
+    def cell_len(self) -> int:
+        """How many columns it takes."""
+        from rich.cells import cell_len
+
+        return cell_len(self.plain)
+
+    def styled(self) -> "Text":
+        """The line as rich has it."""
+        from rich.text import Text
+
+        return Text.assemble(*self._parts)
+
+    __rich__ = styled
+
+
+def printer() -> Callable[[Line], None]:
+    """What prints lines, one at a time: with rich if they may be in colour, as it is on a terminal."""
+    asked = os.environ.keys() & {"FORCE_COLOR", "TTY_COMPATIBLE"}  # where rich looks too
+    return console().print if asked or sys.stdout.isatty() else _print
+
+
+def _print(one: Line) -> None:
+    """As rich does it in a pipe: nobody waits for a line until there are more."""
+    sys.stdout.write(f"{one.plain}\n")
+    sys.stdout.flush()
+
+
 def console() -> "Console":
-    """Where lines are printed; plain where no terminal listens."""
+    """Where more than lines is drawn; plain where no terminal listens."""
     from rich.console import Console
 
     class Pipe(Console):
@@ -42,16 +91,13 @@ def console() -> "Console":
     return Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def line(*parts: tuple[str, str] | str) -> "Text":
-    """A line of pieces, each plain or with a style; already safe text."""
-    from rich.text import Text
-
-    return Text.assemble(*parts)
+line = Line
+"""As it reads where one is made: ``line("in words, ", ("in colour", "green"))``."""
 
 
-def labelled(label: str, *parts: tuple[str, str] | str) -> "Text":
+def labelled(label: str, *parts: tuple[str, str] | str) -> Line:
     """A line under its label in the left margin."""
-    return line((f"{label:<{LABEL}}", "dim"), *parts)
+    return Line((f"{label:<{LABEL}}", "dim"), *parts)
 
 
 def clock(time: datetime | None, now: datetime, *, utc: bool, precise: bool = False) -> str:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog.repair import Repair
 
 
@@ -36,7 +35,7 @@ def repair(
       switchlog repair sessions/17a309d8.jsonl --note "power cut on Tuesday"
     """
     from cli.output import DAMAGED, tell, write_json
-    from cli.render import console
+    from cli.render import printer
     from eventlog.repair import BusyError, UnsafeRepairError
 
     for path in _files(log):
@@ -48,9 +47,9 @@ def repair(
         if json:
             write_json(fields(done))
             continue
-        out = console()
+        out = printer()
         for line in lines(done):
-            out.print(line)
+            out(line)
     return 0
 
 
@@ -89,7 +88,7 @@ def fields(done: "Repair") -> dict[str, object]:
     }
 
 
-def lines(done: "Repair") -> "Iterator[Text]":
+def lines(done: "Repair") -> "Iterator[Line]":
     """What people see."""
     from cli.render import labelled, line
     from cli.safe_text import visible

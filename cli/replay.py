@@ -31,8 +31,7 @@ from cli.pager import NoPager
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog import Events
     from replay import ModelState, Policy, Recorded
     from replay.filters import Filter
@@ -183,7 +182,7 @@ def event_fields(recorded: "Recorded") -> dict[str, object]:
     return {key: value for key, value in fields_from_event(recorded.event).items() if key not in _FRAME}
 
 
-def lines(steps: "Iterable[Step]", events: "Events", *, utc: bool, narrowed: bool = False) -> "Iterator[Text]":
+def lines(steps: "Iterable[Step]", events: "Events", *, utc: bool, narrowed: bool = False) -> "Iterator[Line]":
     """What people see: a line for each event (a switch names the model after it), and what it changed beneath."""
     from cli.render import line
     from cli.safe_text import visible
@@ -204,7 +203,7 @@ def lines(steps: "Iterable[Step]", events: "Events", *, utc: bool, narrowed: boo
         yield line(f"{visible(events.report.session or 'this log')}: {told}")
 
 
-def stood(steps: "Iterable[Step]", events: "Events", at: str, policy: "Policy", *, utc: bool) -> "Iterator[Text]":
+def stood(steps: "Iterable[Step]", events: "Events", at: str, policy: "Policy", *, utc: bool) -> "Iterator[Line]":
     """Where the session stood: the event, and the whole state after it as it was at that time."""
     from datetime import UTC
 
@@ -222,7 +221,7 @@ def stood(steps: "Iterable[Step]", events: "Events", at: str, policy: "Policy", 
         yield from tried_lines(state, when, policy, utc=utc)
 
 
-def event_line(recorded: "Recorded", *, utc: bool) -> "Text":
+def event_line(recorded: "Recorded", *, utc: bool) -> "Line":
     """An event: where it stands, when it was, what happened."""
     from cli.render import line, told
 

@@ -8,7 +8,6 @@ rich lets escape sequences, C1 controls, bidi and zero-width characters through,
 into markup; a spreadsheet takes a cell for a formula; so the last step is always one of these functions.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Callable
@@ -58,6 +57,8 @@ def for_json(text: str) -> str:
 
 def for_html(text: str) -> str:
     """For HTML: safe as the text of an element and in a quoted attribute; not as a URL, a script or a style."""
+    import html
+
     return html.escape(_spelled(text), quote=True)
 
 

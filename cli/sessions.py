@@ -32,8 +32,7 @@ from cli.pager import NoPager
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog.standing import Question, Standing
     from replay.filters import Filter
 
@@ -194,7 +193,7 @@ def summary(health: Counter[str]) -> str:
     return f"{count:,} session{'s' * (count != 1)}: {', '.join(told) or 'none'}"
 
 
-def _lines(rows: "Sequence[Standing]", now: datetime) -> "Iterator[Text]":
+def _lines(rows: "Sequence[Standing]", now: datetime) -> "Iterator[Line]":
     from cli.render import console
     from cli.sessions_table import fitting, header, row
 

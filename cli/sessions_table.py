@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog.standing import Standing
 
 _GAP: Final = 2
@@ -39,7 +38,7 @@ class Column:
     most: int = 0
 
 
-def header(columns: Sequence[tuple[Column, int]]) -> "Text":
+def header(columns: Sequence[tuple[Column, int]]) -> "Line":
     """The titles."""
     from cli.render import line
 
@@ -47,7 +46,7 @@ def header(columns: Sequence[tuple[Column, int]]) -> "Text":
     return line(((" " * _GAP).join(titles).rstrip(), "dim"))
 
 
-def row(one: "Standing", columns: Sequence[tuple[Column, int]], now: datetime) -> "Text":
+def row(one: "Standing", columns: Sequence[tuple[Column, int]], now: datetime) -> "Line":
     """A session's line."""
     from cli.render import line
 

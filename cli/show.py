@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from cli.options import AsJson, ConfigFile, Log, Now, OneSession, Utc, config_for, present
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from collections.abc import Iterable
 
+    from cli.home import Overview
+    from cli.render import Line
     from eventlog import Config, Events
     from replay import ModelState, Policy
     from replay.figures import Figures
@@ -36,10 +38,9 @@ def show(
       switchlog show ~/.openclaw
       switchlog show ~/.openclaw --session agent:main:main
     """
-    from cli import home as whole
     from cli.output import code_for, write_json
     from cli.progress import reading
-    from cli.render import console
+    from cli.render import printer
     from eventlog import read_events
     from replay import fold
     from replay.figures import Figures
@@ -49,17 +50,40 @@ def show(
     with reading() as watch:
         events = read_events(log, session, protection=used.protection, watch=watch)
         state = fold(total.watch(events))
-    home = whole.home_of(Path(log), used) if session is None and Path(log).is_dir() else None
+    home = _home_of(log, used) if session is None else None
     if json:
-        more = {} if home is None else {"home": whole.fields(home)}
-        write_json({**fields(state, total, events, moment, used), **more})
+        write_json({**fields(state, total, events, moment, used), **_home_fields(home)})
     else:
-        out = console()
+        out = printer()
         for line in lines(state, total, events, moment, used, utc=utc):
-            out.print(line)
-        for line in () if home is None else whole.lines(home):
-            out.print(line)
+            out(line)
+        for line in _home_lines(home):
+            out(line)
     return code_for(events.report, str(log))
+
+
+def _home_of(log: str, config: "Config") -> "Overview | None":
+    if not Path(log).is_dir():
+        return None
+    from cli.home import home_of
+
+    return home_of(Path(log), config)
+
+
+def _home_fields(home: "Overview | None") -> dict[str, object]:
+    if home is None:
+        return {}
+    from cli.home import fields as home_fields
+
+    return {"home": home_fields(home)}
+
+
+def _home_lines(home: "Overview | None") -> "Iterable[Line]":
+    if home is None:
+        return ()
+    from cli.home import lines as home_lines
+
+    return home_lines(home)
 
 
 def fields(
@@ -87,7 +111,7 @@ def fields(
 
 def lines(
     state: "ModelState", total: "Figures", events: "Events", now: datetime, config: "Config", *, utc: bool
-) -> "list[Text]":
+) -> "list[Line]":
     """What people see."""
     from cli.render import ago, clock, labelled
     from cli.safe_text import visible
@@ -136,7 +160,7 @@ def _why(total: "Figures") -> str:
     return f"{told} (event {last.position})"
 
 
-def tried_lines(state: "ModelState", now: datetime, policy: "Policy", *, utc: bool) -> "list[Text]":
+def tried_lines(state: "ModelState", now: datetime, policy: "Policy", *, utc: bool) -> "list[Line]":
     """The models that failed, and until when each one cools."""
     from cli.render import ago, clock, labelled
     from cli.safe_text import visible
@@ -153,7 +177,7 @@ def tried_lines(state: "ModelState", now: datetime, policy: "Policy", *, utc: bo
     return shown or [labelled("tried", "nothing: no model is known to fail")]
 
 
-def _log_lines(events: "Events") -> "list[Text]":
+def _log_lines(events: "Events") -> "list[Line]":
     from cli.render import counted, labelled
 
     report = events.report

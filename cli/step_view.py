@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from cli.render import clock, line
+from cli import render
+from cli.render import clock
 from cli.replay import event_fields, event_line, stamped
 from cli.safe_text import visible
 from cli.states import worst
@@ -41,6 +42,11 @@ def screen(walk: Walk, width: int, height: int, policy: "Policy", *, utc: bool, 
     body = [*body[:room], *(line() for _ in range(room - len(body)))]
     lines = [_head(walk, name, utc=utc), *body, *foot, _bottom(walk)]
     return [_fitted(one, width) for one in lines[: max(height, 0)]]
+
+
+def line(*parts: tuple[str, str] | str) -> "Text":
+    """A line as rich has it, for here lines are cut and put side by side."""
+    return render.line(*parts).styled()
 
 
 def _head(walk: Walk, name: str, *, utc: bool) -> "Text":
@@ -88,7 +94,7 @@ def _events(walk: Walk, rows: int, *, utc: bool) -> "Iterator[Text]":
     first = max(0, min(walk.cursor - rows // 2, len(walk.history) - rows))
     for index in range(first, min(first + rows, len(walk.history))):
         here = index == walk.cursor
-        told = event_line(walk.history.events[index], utc=utc)
+        told = event_line(walk.history.events[index], utc=utc).styled()
         if here:
             told.stylize("bold")
         yield line((">" if here else " ", "bold")).append_text(told)

@@ -57,13 +57,13 @@ def verify(
     """
     from cli.output import FINDING, FINE, write_json
     from cli.progress import progress
-    from cli.render import console
+    from cli.render import printer
     from cli.verify_text import fields, gone, lines, summary
     from eventlog.verify import verify as judge
 
     files = [found for log in logs for found in _found(log, session)]
     known = _anchors(anchors, files)
-    out = None if json else console()
+    out = None if json else printer()
     ends: list[End] = []
     rules: dict[Path, Protection] = {}
     faulty = bare = 0
@@ -81,16 +81,16 @@ def verify(
             write_json(fields(str(log), verdict))
         elif not verdict.intact or len(files) <= _NAMED:
             for line in lines(str(log), verdict, _NAMED, brief=verdict.intact and len(files) > 1):
-                out.print(line)
+                out(line)
     lost = sorted(known.keys() - {_path(log).name for log in files})
     for name in lost:
         if out is None:
             write_json({"file": name, "intact": False, "anchor": {"seal": known[name].seal, "found": False}})
         else:
-            out.print(gone(name, known[name]))
+            out(gone(name, known[name]))
     noted = None if anchors is None else _note(anchors, ends, known)
     if out is not None and (len(files) > 1 or anchors is not None):
-        out.print(summary(len(files), faulty, bare, len(lost), noted))
+        out(summary(len(files), faulty, bare, len(lost), noted))
     return FINDING if faulty or lost else FINE
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.text import Text
-
+    from cli.render import Line
     from eventlog.verify import Anchor, Verdict
 
 
@@ -37,7 +36,7 @@ def fields(name: str, verdict: "Verdict") -> dict[str, object]:
     }
 
 
-def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator[Text]":
+def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator[Line]":
     """What people see: at most ``most`` findings, and only the first line where it is to be ``brief``."""
     from cli.render import counted, labelled, line
     from cli.safe_text import visible
@@ -67,7 +66,7 @@ def lines(name: str, verdict: "Verdict", most: int, *, brief: bool) -> "Iterator
         yield labelled("last", report.last_seal)
 
 
-def summary(logs: int, faulty: int, bare: int, lost: int, noted: int | None) -> "Text":
+def summary(logs: int, faulty: int, bare: int, lost: int, noted: int | None) -> "Line":
     """The last line, where there were several logs."""
     from cli.render import line
 
@@ -78,7 +77,7 @@ def summary(logs: int, faulty: int, bare: int, lost: int, noted: int | None) -> 
     return line(told if noted is None else f"{told}; {noted:,} new {'anchor' if noted == 1 else 'anchors'} noted")
 
 
-def gone(name: str, anchor: "Anchor") -> "Text":
+def gone(name: str, anchor: "Anchor") -> "Line":
     """A log that has an anchor and is not there any more."""
     from cli.render import line
     from cli.safe_text import visible

@@ -1,12 +1,10 @@
 """The packages that gateways ask with: whose exception this is, and what its class says.
 
-Law: names only. None of these packages is imported, and none need be installed.
+Law: names only. None of these packages is imported, none need be installed, and of Python's own no ssl nor socket.
 """
 
 import contextlib
 import errno
-import socket
-import ssl
 from collections.abc import Mapping
 from typing import Final
 
@@ -54,6 +52,9 @@ FRAMEWORKS: Final = (
 )
 """Web servers: their errors and responses carry a status too, the one that the author wants to tell his own user."""
 
+_UNCONNECTED: Final = frozenset({("socket", "gaierror"), ("ssl", "SSLError")})
+"""Python's own classes, by module and name: to import them takes longer than all of ours."""
+
 _UNREACHABLE: Final = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
 """Numbers of an OSError that has no class of its own, as a bare socket raises it."""
 
@@ -75,7 +76,8 @@ def by_class(error: Exception) -> tuple[str | None, str | None]:
     """The name of the class that says the most, and the reason that it stands for."""
     if isinstance(error, TimeoutError):
         return None, reasons.TIMEOUT
-    if isinstance(error, ConnectionError | socket.gaierror | ssl.SSLError):
+    kinds = {(kind.__module__, kind.__name__) for kind in type(error).__mro__}
+    if isinstance(error, ConnectionError) or kinds & _UNCONNECTED:
         return None, reasons.NETWORK
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(number, int) and number in _UNREACHABLE:  # whoever raises it may have set anything

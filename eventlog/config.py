@@ -22,14 +22,12 @@ the nearest ``switchlog.toml`` beside or above the sessions. A JSON file is take
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
-from eventlog import relaxed
 from eventlog.errors import SwitchlogError
 from eventlog.keys import Keys
 from eventlog.protection import OPEN, Protection
@@ -104,7 +102,11 @@ def load(path: Path) -> Config:
     try:
         data = path.read_bytes()
         if path.suffix == ".json":
+            from eventlog import relaxed
+
             return _openclaw(path, relaxed.loads(data))
+        import tomllib  # who has no such file needs no parser
+
         return _switchlog(path, tomllib.loads(data.decode("utf-8")))
     except OSError as error:
         raise ConfigError(path, (error.strerror or str(error)).lower()) from None

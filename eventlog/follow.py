@@ -81,7 +81,9 @@ class Following:
 
     def _open(self) -> None:
         self._main: Tail | Pipe = Pipe(self.stop) if self._path is None else Tail(self._path, self.stop)
-        self._beside = None if self._path is None else Tail(sources.companion(self._path), self.stop)
+        self._beside: Tail | None = None
+        if self._path is not None:  # waited for together with the other: it needs no watch of its own
+            self._beside = Tail(sources.companion(self._path), self.stop, polling=True)
 
     def _begin(self) -> None:
         """Nothing has been read."""
@@ -140,7 +142,10 @@ class Following:
 
     def wait(self, seconds: float | None = None) -> None:
         """Return as soon as there may be something to read; after ``seconds``, or one, in any case."""
-        self._main.wait(seconds)  # both files are in one folder: the one's watch tells of the other
+        if isinstance(self._main, Tail):
+            self._main.wait(seconds, self._beside)  # both are in one folder: the one's watch tells of the other
+        else:
+            self._main.wait(seconds)
 
     def finish(self) -> Iterator[Step]:
         """What a last line without its newline tells. Nothing can be read afterwards."""

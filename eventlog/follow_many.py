@@ -25,8 +25,9 @@ from eventlog.standing import Listed, Question, Standing, standing, steps
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
-STEP: Final = 10
-"""Milliseconds between two looks at what the system told."""
+STEP: Final = 2
+"""Milliseconds between two looks at what the system told; it is handed on at the second, 3 ms later in the middle. The
+looks cost 2 % of a core."""
 
 LISTED: Final = 2.0
 """Seconds between two listings where nothing tells of changes."""

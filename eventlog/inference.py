@@ -9,7 +9,6 @@ from typing import Final
 
 from eventlog import codec
 from replay import Recorded
-from replay.dialects import Transcript
 
 LONGEST: Final = 16 << 20
 """Bytes; a longer line (pictures, a whole book) is passed over. An answer of a model is far shorter."""
@@ -17,6 +16,8 @@ LONGEST: Final = 16 << 20
 
 def inferred(blocks: Iterable[bytes], size: int) -> Iterator[Recorded]:
     """The events that the first ``size`` bytes of a host's transcript tell of, where their lines stand."""
+    from replay.dialects.openclaw_transcript import Transcript  # whose tables a log of ours has no need of
+
     dialect, position = Transcript(), 0
     for offset, line in _lines(blocks, size):
         fields = codec.decode(line)

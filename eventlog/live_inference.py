@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from eventlog import codec
 from eventlog.inference import LONGEST
 from replay import Event
-from replay.dialects import Transcript
 
 
 class LiveInference:
     """Feeds a transcript's lines to the dialect as their bytes come."""
 
     def __init__(self) -> None:
+        from replay.dialects.openclaw_transcript import Transcript
+
         self._dialect = Transcript()
         self._offset = 0
         self._parts: list[bytes] = []

@@ -8,7 +8,7 @@ once more as soon as a later line names its run's session. Each line is read onc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace as changed
 
@@ -17,7 +17,9 @@ from eventlog.errors import SwitchlogError
 from eventlog.lines import Kind
 from eventlog.sources import LogForm
 from replay import Event
-from replay.dialects import ConsoleLog, FileLog, LogLine
+
+if TYPE_CHECKING:
+    from replay.dialects.openclaw_lines import LogLine
 
 LONGEST: Final = 1 << 20
 """A line of more bytes is no line of a gateway's log: it is counted, and not kept."""
@@ -50,7 +52,7 @@ class GatewayLog:
     form: LogForm
     told: list[Told] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
-    """Lines by :class:`replay.dialects.LogLine`'s kinds."""
+    """Lines by :class:`replay.dialects.openclaw_lines.LogLine`'s kinds."""
     pieces: Counter[Kind] = field(default_factory=Counter)
     size: int = 0
     unfinished: int | None = None
@@ -108,7 +110,7 @@ class LogReader:
     def __init__(self, form: LogForm, most: int | None = None) -> None:
         self.form = form
         self.kinds: Counter[str] = Counter()
-        """Lines by :class:`replay.dialects.LogLine`'s kinds."""
+        """Lines by :class:`replay.dialects.openclaw_lines.LogLine`'s kinds."""
         self.pieces: Counter[Kind] = Counter()
         self.told = 0
         """Events so far."""
@@ -159,14 +161,14 @@ class LogReader:
         left, self._rest, self._open, self._skipping = self._open, b"", False, False
         return left
 
-    def _count(self, entry: LogLine | None) -> bool:
+    def _count(self, entry: "LogLine | None") -> bool:
         """Count the line; whether it tells anything of an event, as few do."""
         kind = "other" if entry is None else entry.kind
         self.kinds[kind] += 1
         self.pieces[Kind.EVENT if kind == "event" else Kind.BLANK if kind == "blank" else Kind.FOREIGN] += 1
         return entry is not None and bool(entry.events or entry.learned)
 
-    def _take(self, entry: LogLine, offset: int) -> Iterator[Told]:
+    def _take(self, entry: "LogLine", offset: int) -> Iterator[Told]:
         for run, session in entry.learned:
             for one in self._runs.pop(run, ()):
                 one.session, one.event = session, changed(one.event, session=session)
@@ -188,13 +190,17 @@ class LogReader:
             self.forgotten += gone
 
 
-def _feeder(form: LogForm) -> Callable[[bytes], LogLine]:
+def _feeder(form: LogForm) -> "Callable[[bytes], LogLine]":
     if form == "console":
+        from replay.dialects.openclaw_console import ConsoleLog
+
         console = ConsoleLog()
         return lambda line: console.feed(line.decode("utf-8", "replace"))
+    from replay.dialects.openclaw_file import FileLog
+
     log = FileLog()
 
-    def feed(line: bytes) -> LogLine:
+    def feed(line: bytes) -> "LogLine":
         if line.strip():
             return log.feed(codec.decode(line))
         return replace(log.feed({}), kind="blank")

@@ -10,24 +10,26 @@ chain goes on over it (a crash, healed by the next append), else *corrupt*: so i
 
 import copy
 from collections import ChainMap, Counter, deque
-from collections.abc import Callable, Collection, MutableMapping
+from collections.abc import Callable, Collection, Iterator, MutableMapping
+from itertools import count
 from typing import Final
+
+from msgspec.structs import replace
 
 from eventlog import codec
 from eventlog.keys import Proof
 from eventlog.lines import Kind, Piece
+from eventlog.look import Look
 from eventlog.protection import OPEN, Protection
 from eventlog.report import MOST_FINDINGS, Report
 from eventlog.scan import pieces
 from eventlog.split import Splitter, Stretch, Text
+from eventlog.usual import LONGEST_ID, Usual, usual
 from replay import Event, LogRepaired, Recorded, event_from_fields
-from replay.events import EVENT_TYPES
+from replay.events import EVENT_TYPES, NOTHING
 
 _PARENTS: Final = 64
 """So many of the latest foreign lines are remembered, to find the last one that has an id."""
-
-_LONGEST_ID: Final = 256
-"""Characters. What somebody else calls his entry or session must not make our records too long to be written."""
 
 _LONGEST_PARENT: Final = 64 << 20
 """Bytes; a longer foreign line is not read for its id. Messages with pictures have megabytes."""
@@ -77,12 +79,23 @@ class Reader:
         self._wanted = frozenset(wanted)
         self._ids: MutableMapping[str | None, int] = {}
         self._splitter = Splitter()
+        self._look = Look()
         self._line = 1
         self._line_open = False
         self._waiting: list[tuple[Piece, int]] = []
 
     def feed(self, block: bytes) -> list[Recorded]:
         """The events of the lines that end within ``block``."""
+        begin, end = self._splitter.whole(block)
+        if begin == end or self._protection.keys is not None:
+            return self._exactly(block)
+        found = self._exactly(block[:begin])
+        quick = self._quickly(block, begin, end)
+        found += self._exactly(block[begin:end]) if quick is None else quick
+        return found + self._exactly(block[end:])
+
+    def _exactly(self, block: bytes) -> list[Recorded]:
+        """Line by line: right for any bytes."""
         found: list[Recorded] = []
         self.report.size += len(block)
         for text in self._splitter.feed(block):
@@ -91,6 +104,40 @@ class Reader:
             else:
                 self._text(text, found)
         return found
+
+    def _quickly(self, block: bytes, begin: int, end: int) -> list[Recorded] | None:
+        """What :meth:`_exactly` would say of these whole lines, if all that can be ours is usual; else None, and
+        nothing has happened."""
+        lines, own = self._look.over(block, begin)
+        size, found = self.report.size - begin, list[Recorded]()
+        if own:
+            records = usual([block[at : behind - 1] for at, behind in own], self.report.last_seal, self._names)
+            if records is None or not self._wanted.isdisjoint(records.seals) or not self._are_new(records):
+                return None
+            self._settle(goes_on=True)
+            found = list(map(Recorded, records.events, count(self.position + 1), [size + at for at, _ in own]))
+            self.position += len(own)
+            self._sealed_before = True
+            self.report.last_seal, self.report.before_last = records.seals[-1], self.position - 1
+            self.report.pieces[Kind.EVENT.value] += len(own)
+            self.last_id = records.ids[-1]
+            self.foreign.clear()
+        if lines > len(own):
+            self.hosted = True
+            self.report.pieces[Kind.FOREIGN.value] += lines - len(own)
+            self.foreign.extend(reversed([*_last_lines(block, own[-1][1] if own else begin, end, size)]))
+        self._line += lines
+        self.report.size += end - begin
+        self._splitter.skip(end - begin)
+        return found
+
+    def _are_new(self, records: Usual) -> bool:
+        """Whether no event of theirs was there before; then they are known from now on."""
+        fresh = dict(zip(records.ids, map(hash, records.events), strict=True))
+        if len(fresh) < len(records.ids) or not self._ids.keys().isdisjoint(fresh):
+            return False
+        self._ids.update(fresh)
+        return True
 
     def own(self, record: codec.Record) -> list[Recorded]:
         """What :meth:`feed` would give for a record that was just written behind whole lines, and its newline."""
@@ -138,7 +185,7 @@ class Reader:
                 continue
             fields = codec.decode(read(offset, length))
             entry = fields.get("id") if fields is not None and fields.get("type") != "session" else None
-            if isinstance(entry, str) and len(entry) <= _LONGEST_ID:
+            if isinstance(entry, str) and len(entry) <= LONGEST_ID:
                 return entry
         return self.last_id
 
@@ -165,7 +212,7 @@ class Reader:
     def _first(self, text: Text) -> None:
         fields = codec.decode(text.data) if text.length == len(text.data) else None
         session = fields.get("id") if fields is not None and fields.get("type") == "session" else None
-        if isinstance(session, str) and 0 < len(session) <= _LONGEST_ID:
+        if isinstance(session, str) and 0 < len(session) <= LONGEST_ID:
             self._header_read = True
             self._names.add(session)
             named = self.report.session
@@ -175,7 +222,7 @@ class Reader:
         elif fields is None or fields.get("type") != "session":
             self._find("header", text.offset, text.length, "the first line is no session header")
         else:
-            told = "no id" if not session else f"an id of more than {_LONGEST_ID} characters"
+            told = "no id" if not session else f"an id of more than {LONGEST_ID} characters"
             self._find("header", text.offset, text.length, f"the session header has {told}")
 
     def _piece(self, piece: Piece, found: list[Recorded], ending: Text | None) -> None:
@@ -221,9 +268,9 @@ class Reader:
             return Kind.CORRUPT  # sealed and of our type, without what the type needs
         event_id = fields.get("id")
         if isinstance(event_id, str):
-            self.last_id = event_id if len(event_id) <= _LONGEST_ID else self.last_id
+            self.last_id = event_id if len(event_id) <= LONGEST_ID else self.last_id
             self.foreign.clear()
-            digest = hash(codec.content(fields))
+            digest = _digest(event, fields)
             earlier = self._ids.get(event_id)
             if earlier is not None:
                 return Kind.DUPLICATE if earlier == digest else Kind.CONFLICT
@@ -265,7 +312,7 @@ class Reader:
         session wrote there before is no witness.
         """
         first, self._sealed_before = not self._sealed_before, True
-        usable = 0 < len(session) <= _LONGEST_ID
+        usable = 0 < len(session) <= LONGEST_ID
         if first and usable and not self._header_read and (begins or self._nameless):
             self._names.add(session)
             self.report.session = self.report.session or session
@@ -296,3 +343,20 @@ class Reader:
 
     def _find(self, what: str, offset: int, length: int, told: str, line: int | None = None) -> None:
         self.report.find(what, self._line if line is None else line, offset, length, told)
+
+
+def _digest(event: Event | None, fields: dict[str, object]) -> int:
+    """What two copies of one event have in common, wherever they stand."""
+    if event is None:
+        return hash(codec.content(fields))
+    return hash(event) if not event.extra else hash((replace(event, extra=NOTHING), codec.content(event.extra)))
+
+
+def _last_lines(block: bytes, begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    """Offset and length of the last lines before ``end``, backwards; ``size``: the offset of the block."""
+    for _ in range(_PARENTS):
+        if begin == end:
+            return
+        start = block.rfind(b"\n", begin, end - 1) + 1 or begin
+        yield size + start, end - start
+        end = start

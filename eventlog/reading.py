@@ -3,7 +3,6 @@
 Law: ties sources to the reader, to a gateway's log, or to what a host's own lines tell, and nothing more.
 """
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -13,7 +12,6 @@ from typing import IO, Final, Literal, Self
 from eventlog import file, logs, sources
 from eventlog.config import find
 from eventlog.errors import UnreadableError
-from eventlog.inference import inferred
 from eventlog.lines import Kind
 from eventlog.protection import Protection
 from eventlog.reader import Reader
@@ -80,22 +78,31 @@ class Events(Iterator[Recorded]):
             self.form = form
             yield from self._gateways(logs.read(form, chain([first], blocks)))
             return
-        with tempfile.SpooledTemporaryFile(_SPOOLED) as spool:
-            again = self._infer and self.source.path is None
-            reader = self._reader()
-            self.report = reader.report
-            yield from _told(reader, _kept(chain([first], blocks), spool) if again else chain([first], blocks))
-            ours = reader.position > 0
-            if self._beside is not None:
-                companion = self._reader(reader.position)
-                yield from _told(companion, self._watched(sources.blocks(self._beside)))
-                self.report.add(companion.report)
-                ours = True
-            if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):
-                lines = _played(spool) if again else self.source.blocks()
-                for recorded in inferred(self._watched(lines), self.report.size):
-                    self.inferred = True
-                    yield recorded
+        whole = chain([first], blocks)
+        if self._infer and self.source.path is None:  # a pipe, which may have to be read twice
+            import tempfile
+
+            with tempfile.SpooledTemporaryFile(_SPOOLED) as spool:
+                yield from self._transcript(_kept(whole, spool), lambda: _played(spool))
+        else:
+            yield from self._transcript(whole, self.source.blocks)
+
+    def _transcript(self, blocks: Iterator[bytes], again: Callable[[], Iterator[bytes]]) -> Iterator[Recorded]:
+        reader = self._reader()
+        self.report = reader.report
+        yield from _told(reader, blocks)
+        ours = reader.position > 0
+        if self._beside is not None:
+            companion = self._reader(reader.position)
+            yield from _told(companion, self._watched(sources.blocks(self._beside)))
+            self.report.add(companion.report)
+            ours = True
+        if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):
+            from eventlog.inference import inferred  # whose tables a log of ours has no need of
+
+            for recorded in inferred(self._watched(again()), self.report.size):
+                self.inferred = True
+                yield recorded
 
     def _watched(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         return blocks if self._watch is None else self._counted(blocks, self._watch)

@@ -32,6 +32,11 @@ def is_sealed(line: bytes) -> bool:
     return ENDINGS.fullmatch(line, len(line) - TAIL) is not None
 
 
+def may_end(block: bytes, behind: int) -> bool:
+    """Whether a sealed line may end before the newline before ``behind``: a look at its mark alone."""
+    return block[behind - 1 - TAIL : behind - 1 - _BEHIND_MARK] == _MARK
+
+
 def seal_of(line: bytes) -> str | None:
     """The seal of a line that ends in the right one, else None."""
     if not is_sealed(line):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from eventlog import codec, file
 from eventlog.errors import UnreadableError
 from eventlog.names import COMPANION, SUFFIX, companion, session_name
-from replay.dialects import is_console_line, is_file_line
+from replay.dialects.openclaw_forms import is_console_line, is_file_line
 
 if TYPE_CHECKING:
     from eventlog.openclaw.home import Home
@@ -45,6 +45,8 @@ LogForm = Literal["console", "file"]
 
 STDIN: Final = "-"
 _HEAD: Final = 1 << 16
+_MORE: Final = 1 << 12
+"""Bytes to ask for behind what was the end when the file was opened: it may have grown."""
 _ID_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -74,10 +76,11 @@ class Source:
     @property
     def beside(self) -> Path | None:
         """The companion file, if there is one."""
-        if self.transcript is None:
+        transcript = self.transcript
+        # By its name as a text: paths cost more than the question, and a folder of ten thousand asks it as often.
+        if transcript is None or not file.exists(f"{transcript}{COMPANION}"):
             return None
-        found = companion(self.transcript)
-        return found if found.exists() else None
+        return companion(transcript)
 
     def blocks(self) -> Iterator[bytes]:
         """The lines, in blocks; none if there is nothing but a companion."""
@@ -85,7 +88,7 @@ class Source:
             from eventlog.openclaw import database  # here and below: who reads a file needs no SQLite
 
             return database.blocks(self.path, self.stored)
-        if self.path is not None and self.beside is not None and not self.path.exists():
+        if self.path is not None and not file.exists(self.path) and self.beside is not None:
             return iter(())
         return blocks(self.path)
 
@@ -153,7 +156,7 @@ def stored_transcript(store: Path, session: str) -> Path:
 
 def log_form(block: bytes) -> LogForm | None:
     """Which form of OpenClaw's log a file is that begins so; None: none of them, a transcript for all we know."""
-    for line in block[:_HEAD].split(b"\n"):
+    for line in _lines(block[:_HEAD]):
         if line.startswith(b"{"):
             fields = codec.decode(line)
             if fields is not None:
@@ -161,6 +164,15 @@ def log_form(block: bytes) -> LogForm | None:
         elif is_console_line(line.decode("utf-8", "replace")):
             return "console"
     return None
+
+
+def _lines(head: bytes) -> Iterator[bytes]:
+    """One after the other: mostly the first one decides."""
+    at = 0
+    while at <= len(head):
+        end = head.find(b"\n", at)
+        yield head[at:end] if end >= 0 else head[at:]
+        at = end + 1 if end >= 0 else len(head) + 1
 
 
 def blocks(path: Path | None) -> Iterator[bytes]:
@@ -174,7 +186,8 @@ def blocks(path: Path | None) -> Iterator[bytes]:
         raise UnreadableError(path, _reason(error), _remedy(error)) from None
     offset = 0
     try:
-        while block := file.read_at(fd, offset, file.BLOCK):
+        size = file.identify(fd).size  # a file of a few kilobytes needs no block of a megabyte
+        while block := file.read_at(fd, offset, min(file.BLOCK, max(size - offset, _MORE))):
             yield block
             offset += len(block)
     except OSError as error:

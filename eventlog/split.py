@@ -102,6 +102,17 @@ class Splitter:
                 end = len(block)
             at = end
 
+    def whole(self, block: bytes) -> tuple[int, int]:
+        """Begin and end of the lines that are whole within the block that comes next, the file's first one left out.
+
+        They are the same where there are none, or where a NUL stands among them.
+        """
+        if b"\0" in block:
+            return 0, 0
+        begun = self._length > 0 or self._behind is not None or not self.offset
+        begin = block.find(b"\n") + 1 if begun else 0
+        return begin, block.rfind(b"\n") + 1
+
     def skip(self, length: int) -> None:
         """Go on behind whole lines that somebody else has looked at. Nothing may wait for its end."""
         self.offset += length

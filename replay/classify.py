@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from replay import reasons
@@ -235,10 +234,12 @@ def _span(text: str, now: datetime) -> int | None:
 def _until(text: str, now: datetime) -> int | None:
     """The milliseconds until a date, of an e-mail's form or RFC 3339."""
     try:
+        from email.utils import parsedate_to_datetime  # it imports a great deal, and few providers write dates
+
         date = datetime.fromisoformat(text) if re.match(r"\d{4}-\d\d-\d\d[Tt ]", text) else parsedate_to_datetime(text)
         until = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
         return max(0, _capped((until - now).total_seconds() * 1000))
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, ImportError, OSError):  # or no file is left to import it with
         return None
 
 

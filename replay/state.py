@@ -8,13 +8,14 @@ Order is the position in the log, never the timestamp: clocks jump, files don't.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from replay.events import AttemptFailed, AttemptSucceeded, Event, FailureCleared, LogRepaired, ModelSwitch, Recorded
+from replay.events import AttemptFailed, AttemptSucceeded, Event, FailureCleared, ModelSwitch, Recorded
 from replay.reasons import PROVIDER_WIDE, UNKNOWN, blames, canonical, provider_of
 
 REST: Final = timedelta(hours=24)
@@ -146,17 +147,15 @@ class _Draft:
         else:
             event, position = item, self.position + 1
         before, self.failing = self.failing, None
-        match event:
-            case AttemptFailed():
-                self._failed(event, position)
-            case AttemptSucceeded():
-                self._succeeded(event, position)
-            case ModelSwitch():
-                self._switched(event, position, before)
-            case FailureCleared():
-                self._cleared(event)
-            case LogRepaired():
-                pass  # tells of the log, not of models
+        if isinstance(event, AttemptFailed):
+            self._failed(event, position)
+        elif isinstance(event, AttemptSucceeded):
+            self._succeeded(event, position)
+        elif isinstance(event, ModelSwitch):
+            self._switched(event, position, before)
+        elif isinstance(event, FailureCleared):
+            self._cleared(event)
+        # A log_repaired tells of the log, not of models.
         self.position = position
 
     def _failed(self, event: AttemptFailed, position: int) -> None:
@@ -206,17 +205,18 @@ class _Draft:
         self, model: str, reason: str, at: datetime | None, retry_after_ms: int | None, seen: int, position: int
     ) -> None:
         failures = self.tried.get(model, {})
-        wish = None if retry_after_ms is None else min(max(retry_after_ms, 0), REST // timedelta(milliseconds=1))
-        retry_after = None if wish is None else timedelta(milliseconds=wish)
+        retry_after = None if retry_after_ms is None else _wish(retry_after_ms)
         joined = _join(failures.get(reason), at, retry_after, seen, position)
         self.tried[model] = {**failures, reason: joined}
-        self._index(model, self.tried[model])
+        if reason in PROVIDER_WIDE:
+            self._index(model, self.tried[model])
 
     def _forgive(self, model: str, seen: int | None) -> None:
         """Drop the model's failures up to ``seen`` (None: all), and its provider's provider-wide ones."""
         self._drop(model, seen, None)
-        for other in self.wide.pop(provider_of(model), set()):
-            self._drop(other, seen, PROVIDER_WIDE)
+        if self.wide:
+            for other in self.wide.pop(provider_of(model), set()):
+                self._drop(other, seen, PROVIDER_WIDE)
 
     def _drop(self, model: str, seen: int | None, reasons: frozenset[str] | None) -> None:
         failures = self.tried.get(model)
@@ -240,7 +240,12 @@ class _Draft:
 
 def _known(seen: int | None, position: int) -> int:
     """The last position that an attempt can have known: an absent or impossible ``seen`` means all before it."""
-    return position - 1 if seen is None else min(seen, position - 1)
+    return position - 1 if seen is None or seen >= position else seen
+
+
+@lru_cache(1024)  # providers ask for a few round spans, and to make one costs as much as the rest of a failure
+def _wish(retry_after_ms: int) -> timedelta:
+    return timedelta(milliseconds=min(max(retry_after_ms, 0), REST // timedelta(milliseconds=1)))
 
 
 def _join(

@@ -503,7 +503,7 @@ def sessions(name: str, place: Place, argument: str) -> Iterator[Run]:
             yield place.home, "--session", argument, "--once", "--text"
 
 
-COMMANDS: Final = [str(one.name) for one in switchlog.app.registered_commands]
+COMMANDS: Final = list(switchlog.COMMANDS)
 HAPPENS_ALONE: Final = {"--json", "--help"}
 """Options that every run has, or that end it."""
 
@@ -518,17 +518,14 @@ def runs(name: str, place: Place) -> Iterator[Run]:
 def test_every_option_of_every_command_has_a_hostile_run(name: str, place: Place) -> None:
     tried = {str(argument) for run in (*once(name, place), *each(name, place, "colour")) for argument in run}
     assert tried, f"{name} has no hostile run: give it one in `once` or `each`"
-    (command,) = (one for one in switchlog.app.registered_commands if one.name == name)
     offered = {option for group in options(name) for option in group}
-    assert command.callback is not None
     lacking = [group for group in options(name) if not tried & set(group)]
     assert lacking == [], f"no hostile run of {name} uses {lacking}"
     assert {one for one in tried if one.startswith("--")} <= offered | {"--", *EVERY.values()}
 
 
 def options(name: str) -> list[list[str]]:
-    commands = typer.main.get_command(switchlog.app).commands  # type: ignore[attr-defined]
-    groups = [one.opts for one in commands[name].params if one.param_type_name == "option"]
+    groups = [one.opts for one in switchlog.built(name).params if one.param_type_name == "option"]
     return [group for group in groups if not HAPPENS_ALONE & set(group)]
 
 

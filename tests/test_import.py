@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from eventlog import Kind, MisuseError, Session, UnreadableError, file, read_events
 from eventlog.importer import SOURCE, BehindError, Imported, Importer
 from replay import AttemptFailed, AttemptSucceeded, Event, ModelSwitch, fold
-from replay.dialects import ConsoleLog, FileLog, is_file_line
+from replay.dialects.openclaw_console import ConsoleLog
+from replay.dialects.openclaw_file import FileLog
+from replay.dialects.openclaw_forms import is_file_line
 from replay.events import format_time, type_name
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay import AttemptFailed, AttemptSucceeded, Event, ModelSwitch, event_from_fields, fields_from_event, fold
-from replay.dialects import ConsoleLog, LogLine, is_console_line
+from replay.dialects.openclaw_console import ConsoleLog, LogLine
+from replay.dialects.openclaw_forms import is_console_line
 from replay.events import format_time, type_name
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

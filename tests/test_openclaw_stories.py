@@ -18,7 +18,7 @@ import pytest
 from eventlog import logs
 from eventlog.sources import LogForm
 from replay import AttemptFailed, AttemptSucceeded, Event, ModelSwitch
-from replay.dialects import Transcript
+from replay.dialects.openclaw_transcript import Transcript
 from replay.events import parse_time
 from replay.reasons import RATE_LIMIT, REDIRECTED, SERVER_ERROR, TIMEOUT, UNKNOWN
 

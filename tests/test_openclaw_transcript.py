@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from eventlog import codec
 from replay import AttemptFailed, AttemptSucceeded, Event, ModelSwitch, Recorded, fold
-from replay.dialects import Transcript
+from replay.dialects.openclaw_transcript import Transcript
 from replay.events import format_time, is_complete
 from replay.figures import Figures
 from replay.reasons import blames

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -146,7 +147,9 @@ def it_says_what_it_offers(tree: ast.Module) -> Iterator[str]:
         for node in tree.body
         if isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == ["__all__"]
     ]
-    names = {name.asname or name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    typed = [node.body for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    taken = [node for node in chain(tree.body, *typed) if isinstance(node, ast.ImportFrom) and node.module != "typing"]
+    names = {name.asname or name.name for node in taken for name in node.names}
     if len(offered) != 1 or not isinstance(offered[0], ast.List):
         yield "has no explicit __all__"
         return
@@ -297,6 +300,10 @@ def test_the_check_finds_a_breach(law: Check, source: str) -> None:
         (only_file_calls_the_system, "os.lstat(p), file.write(fd, b''), os.path.exists(p), os.getpid()"),
         (its_head_tells_its_law, '"""A module.\n\nLaw: pure.\n"""'),
         (it_says_what_it_offers, "from a import b, c as d\n__all__ = ['b', 'd']"),
+        (
+            it_says_what_it_offers,
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a import b\n__all__ = ['b']",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, str) else value.__name__,
 )

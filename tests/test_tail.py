@@ -285,17 +285,61 @@ def test_what_is_appended_is_seen_within_milliseconds(tmp_path: Path) -> None:
             add(log, "x")
             reader.when(lambda count=count: len(reader.chunks) == count)  # type: ignore[misc]
     latencies = sorted(seen - at for seen, at in zip(reader.times, written, strict=True))
-    assert latencies[10] < 0.1  # 6 ms where nothing else runs; far below the second after which it looks anyway
+    assert latencies[10] < 0.1  # 2 ms where nothing else runs; far below the second after which it looks anyway
 
 
-def test_at_rest_it_costs_next_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for rest, most in ((60.0, 0.1), (0.0, 0.05)):  # of a core: ten times what it takes and more
-        monkeypatch.setattr(tail, "REST", rest)
-        with Tail(tmp_path / "g.log") as source:
-            source.read()
-            began = time.process_time()
-            source.wait(0.5)
-            assert time.process_time() - began < most / 2
+def test_growth_is_seen_also_where_nobody_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file with two names, only what is done by the name in the watched folder is told."""
+    monkeypatch.setattr(tail, "NET", 10 * DEADLINE)
+    log, elsewhere = tmp_path / "logs" / "g.log", tmp_path / "other.log"
+    log.parent.mkdir()
+    add(log, "a")
+    elsewhere.hardlink_to(log)
+    with reading(log) as reader:
+        reader.until("a")
+        for count in range(1, 6):
+            add(elsewhere, "b")
+            reader.until("a" + count * "b")
+
+
+def test_who_waits_for_one_hears_of_the_other_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "NET", 10 * DEADLINE)
+    log, beside, elsewhere = tmp_path / "logs" / "g.log", tmp_path / "logs" / "beside", tmp_path / "other"
+    log.parent.mkdir()
+    for one in (log, beside):
+        add(one, "a")
+    elsewhere.hardlink_to(beside)
+    with Tail(log) as source, Tail(beside, polling=True) as other:
+        assert (all_of(source), all_of(other)) == (b"a", b"a")
+        for _ in range(3):  # what was done before it was watched may still be told
+            waited(source, 0.2, other)
+        writer = threading.Timer(0.1, add, (elsewhere, "b"))
+        writer.start()
+        assert waited(source, DEADLINE, other) < DEADLINE
+        writer.join()
+        assert (all_of(source), all_of(other)) == (b"", b"b")
+
+
+def test_what_is_left_unread_ends_no_wait(tmp_path: Path) -> None:
+    """Who has no room to read would else go round and round."""
+    log = tmp_path / "g.log"
+    log.touch()
+    with Tail(log) as source:
+        assert source.read() is None
+        add(log, "a")
+        times = [waited(source, 0.3) for _ in range(3)]  # it is told once, and perhaps once more
+        assert times[-1] > 0.2
+        assert all_of(source) == b"a"
+
+
+def test_at_rest_it_costs_next_to_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "g.log"
+    log.touch()
+    with Tail(log) as source:
+        source.read()
+        began = time.process_time()
+        source.wait(0.5)
+        assert time.process_time() - began < 0.1 / 2  # of a core: five times what it takes
 
 
 def test_who_has_no_room_to_read_still_sees_each_file(tmp_path: Path) -> None:
@@ -348,6 +392,13 @@ def test_any_order_of_growth_rotation_and_reading_gives_every_byte_once(
                     found += all_of(source)
         found += all_of(source)
     assert found == wanted
+
+
+def waited(source: Tail, seconds: float, beside: Tail | None = None) -> float:
+    """How long it really waited."""
+    began = time.monotonic()
+    source.wait(seconds, beside)
+    return time.monotonic() - began
 
 
 def all_of(source: Tail) -> bytes:

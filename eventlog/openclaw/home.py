@@ -21,7 +21,7 @@ from typing import Final
 from eventlog import file, relaxed
 from eventlog.errors import UnreadableError
 from eventlog.names import SUFFIX
-from eventlog.openclaw import database
+from eventlog.openclaw.placement import DATABASE
 
 CONFIG: Final = "openclaw.json"
 LOGS: Final = Path("/tmp/openclaw")  # noqa: S108  (the host's own choice)
@@ -80,7 +80,7 @@ class Home:
         for agent in self.agents:
             folder = self.folder / _AGENTS / agent
             stored: set[str] = set()  # filled before the files are looked at
-            for found in (_stored(agent, folder / "agent" / database.NAME, stored), _filed(agent, folder, stored)):
+            for found in (_stored(agent, folder / DATABASE, stored), _filed(agent, folder, stored)):
                 try:
                     yield from found
                 except UnreadableError as error:
@@ -155,7 +155,7 @@ def _agents(folder: Path) -> tuple[str, ...]:
 
 def _is_agent(folder: Path) -> bool:
     try:
-        return (folder / _SESSIONS).is_dir() or (folder / "agent" / database.NAME).is_file()
+        return (folder / _SESSIONS).is_dir() or (folder / DATABASE).is_file()
     except OSError:  # another user's
         return False
 
@@ -195,6 +195,8 @@ def _stored(agent: str, path: Path, stored: set[str]) -> Iterator[HostSession]:
 
 
 def _in_database(agent: str, path: Path) -> Iterator[HostSession]:
+    from eventlog.openclaw import database  # who has an older home needs no SQLite
+
     for one in database.sessions(path):
         updated = 0.0 if one.updated is None else one.updated.timestamp()
         yield HostSession(agent, one.id, one.key, path, stored=True, updated=updated)

@@ -76,6 +76,10 @@ class HostLog(Log):
         with self.mutex(), self._held():
             return super().append(decide)
 
+    def add(self, event: Event) -> Recorded:
+        with self._held():
+            return super().add(event)
+
     def write(self, line: Mapping[str, object]) -> None:
         raise MisuseError(f"a line of type {line.get('type')!r}: the transcript is its host's alone")
 
@@ -95,15 +99,16 @@ class HostLog(Log):
             self._hold, self._since = hold, time.monotonic()
             yield
 
-    def _lock(self) -> None:
+    def _lock(self) -> file.Identity:
         """Lock the file that the events go to, by what the folder says now: the host may have been upgraded, its file
         begun anew or set aside, or another process of ours has gone to the companion."""
         if not self._settled and (not self._inside or place(self._transcript) != self._transcript):
             self._go_beside()
-        super()._lock()
+        named = super()._lock()
         if not self._settled and file.exists(self._companion):
             self._go_beside()
-            super()._lock()
+            named = super()._lock()
+        return named
 
     def _open(self, *, create: bool) -> int | None:
         # The descriptor may stay open between appends: the host replaces the file under its lock only, so that no
@@ -115,8 +120,7 @@ class HostLog(Log):
             if self._fd is not None:
                 self._sync(self._fd)  # who wants one sync for all will look for the rest only
             self._go_beside()
-            super()._lock()
-            self._catch_up()
+            self._catch_up(super()._lock())
         return super()._write(event)
 
     def _end_of_torn(self, fd: int) -> bytes:

@@ -4,25 +4,11 @@ Law: pure. Text lines in, one :class:`LogLine` for each out; the same lines give
 neither a long line nor a long log costs more than its length. What the words mean: :mod:`.openclaw_lines`.
 """
 
-import re
-from typing import Final
-
+from replay.dialects.openclaw_forms import CONSOLE_LINE
 from replay.dialects.openclaw_lines import Lines, LogLine
 from replay.events import parse_time
 
-__all__ = ["ConsoleLog", "LogLine", "is_console_line"]
-
-# A journal puts its own date, host and process in front. Everything is bounded: no text makes this search for long.
-_LINE: Final = re.compile(
-    r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} \S{1,80}: )?"
-    r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)) \[(?P<subsystem>[^\[\]\s]{1,80})\] ",
-    re.ASCII,
-)
-
-
-def is_console_line(text: str) -> bool:
-    """Whether the text looks like a line of this log: an ISO time with its offset, then ``[subsystem]``."""
-    return _LINE.match(text) is not None
+__all__ = ["ConsoleLog", "LogLine"]
 
 
 class ConsoleLog(Lines):
@@ -34,7 +20,7 @@ class ConsoleLog(Lines):
         text = text.strip()
         if not text:
             return self._told("blank")
-        match = _LINE.match(text)
+        match = CONSOLE_LINE.match(text)
         if match is None:
             return self._told("other")
         return self._message(match["subsystem"], text[match.end() :], parse_time(match["time"]))

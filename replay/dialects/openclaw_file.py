@@ -24,19 +24,12 @@ from replay.dialects.openclaw_attempts import VALUE_LENGTH
 from replay.dialects.openclaw_lines import Lines, LogLine
 from replay.events import parse_time
 
-__all__ = ["FileLog", "is_file_line"]
-
 _SUBSYSTEM: Final = re.compile(r'\{"subsystem":"([^"\\]{1,80})"\}')
 _REDIRECT: Final = "Live session model switch requested"
 """What stands for an error where a candidate was put back: no words of an upstream."""
 
 _PARTS: Final = ("provider", "model", "sourceProvider", "sourceModel", "candidateProvider", "candidateModel")
 _RUN: Final = frozenset({"embedded_run_agent_end", "embedded_run_failover_decision"})
-
-
-def is_file_line(fields: Mapping[str, object]) -> bool:
-    """Whether the object looks like a line of this log."""
-    return isinstance(fields.get("0"), str) and isinstance(fields.get("time"), str) and "_meta" in fields
 
 
 class FileLog(Lines):
