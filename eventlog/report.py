@@ -14,6 +14,8 @@ from replay import LogRepaired
 
 MOST_FINDINGS: Final = 1_000
 
+_DAMAGE: Final = tuple(kind.value for kind in Kind if kind in DAMAGE)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -98,7 +100,7 @@ class Report:
     @property
     def damage(self) -> dict[str, int]:
         """What no crash leaves behind, by kind: altered, corrupt, misplaced, conflict, and gaps."""
-        return {**{kind.value: self.pieces[kind.value] for kind in Kind if kind in DAMAGE}, "gaps": self.gaps}
+        return {**{kind: self.pieces[kind] for kind in _DAMAGE}, "gaps": self.gaps}
 
     @property
     def damaged(self) -> bool:

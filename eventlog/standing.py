@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from eventlog import file
 from eventlog.errors import UnreadableError
 from eventlog.follow import Step
@@ -58,8 +60,7 @@ class Question:
     """Of state: a model that is in use, pinned or tried; a reason for which one is. Of time: the last event's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True, gc=False):
     """What a model's failures have come to: the reason that matters most."""
 
     model: str
@@ -70,9 +71,8 @@ class Tried:
     """None: it cools no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one session stands."""
+class Standing(Struct, frozen=True):
+    """Where one session stands. A struct, as these travel between processes: in a tenth of a dataclass's time."""
 
     listed: Listed
     session: str

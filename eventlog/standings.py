@@ -7,9 +7,10 @@ processes at once, in bounded memory: what comes back of each is a row.
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from eventlog import sources
 from eventlog.errors import UnreadableError
@@ -95,9 +96,14 @@ def standings(sessions: Sequence[Listed], question: Question, workers: int | Non
         for one in sessions:
             yield standing(one, question)
         return
-    pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(question,))
+    from concurrent.futures import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(sessions, question))
+    portions = [range(at, min(at + _PORTION, len(sessions))) for at in range(0, len(sessions), _PORTION)]
     try:
-        yield from pool.map(_standing, sessions, chunksize=_PORTION)
+        for portion, rows in zip(portions, pool.map(_standings, portions), strict=True):
+            for at, row in zip(portion, rows, strict=True):
+                yield replace(row, listed=sessions[at])
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -114,14 +120,18 @@ def _are_many(sessions: Sequence[Listed]) -> bool:
     return size >= LARGE
 
 
-_asked: list[Question] = []
-"""A worker's question: sent once, not with every session."""
+_NOWHERE: Final = Listed(Source(None))
+"""Stands for the session itself in a row that travels: who asked knows which it was."""
+
+_asked: list[tuple[Sequence[Listed], Question]] = []
+"""A worker's sessions and its question: handed over once, when it is made."""
 
 
-def _begin(question: Question) -> None:
+def _begin(sessions: Sequence[Listed], question: Question) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the parent ends them
-    _asked[:] = [question]
+    _asked[:] = [(sessions, question)]
 
 
-def _standing(one: Listed) -> Standing:
-    return standing(one, _asked[0])
+def _standings(portion: range) -> list[Standing]:
+    sessions, question = _asked[0]
+    return [replace(standing(sessions[at], question), listed=_NOWHERE) for at in portion]
