@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import appends, processes, reads
+from benchmarks.chart import chart
 from benchmarks.data import Data
 from benchmarks.growth import Step, growth
 from benchmarks.harness import Row, wipe
@@ -84,6 +85,7 @@ def run(groups: list[str], data: Data, *, whole: bool, write: Path) -> int:
     if whole and not data.quick and not wrong:
         old = write.read_text(encoding="utf-8") if write.exists() else ""
         write.write_text(page(rows, steps, facts(data.folder, before), old), encoding="utf-8")
+        write.with_suffix(".svg").write_text(chart(rows), encoding="utf-8")
         print(f"written: {write}")
     return int(wrong)
 

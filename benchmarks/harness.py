@@ -36,6 +36,8 @@ class Row:
     goal: str = ""
     met: bool | None = None
     told: str = ""
+    peer: float | None = None
+    """So many times as long as ours the peer takes."""
 
     @property
     def verdict(self) -> str:
@@ -118,14 +120,15 @@ def ratios(times: Times, over: str, under: str) -> Spread:
 def at_most(work: str, against: str, ratio: Spread, limit: float | None, told: str = "") -> Row:
     """A row that is met where ours takes at most so many times what the peer takes."""
     goal = "" if limit is None else f"≤ {limit:g} ×"
-    return Row(work, against, ratio.told(), ratio.ends(), goal, None if limit is None else ratio.median <= limit, told)
+    met = None if limit is None else ratio.median <= limit
+    return Row(work, against, ratio.told(), ratio.ends(), goal, met, told, 1 / ratio.median)
 
 
 def faster(work: str, against: str, ratio: Spread, limit: float | None, told: str = "") -> Row:
     """A row that is met where the peer takes at least so many times what ours takes."""
     goal = "" if limit is None else f"≥ {limit:g} × faster"
     met = None if limit is None else ratio.median >= limit
-    return Row(work, against, f"{ratio.told()} faster", ratio.ends(), goal, met, told)
+    return Row(work, against, f"{ratio.told()} faster", ratio.ends(), goal, met, told, ratio.median)
 
 
 def skipped(work: str, against: str, why: object, goal: str = "") -> Row:
