@@ -7,6 +7,9 @@ business.
 Under the file's lock, for each call: see that the path still names this file, fold what has come, let the caller
 decide again, then for each event one ``write`` and one ``fdatasync``. If the last byte is no newline, somebody
 crashed in mid-line: our line starts with one, in the same write.
+
+A line of our own is folded when the state is next asked for: until then it waits as what it is, whole, sealed and
+behind whole lines, and all that the next append needs of it is its id, its seal and its last bytes.
 """
 
 import contextlib
@@ -24,6 +27,7 @@ from eventlog.look import OUR_TYPES
 from eventlog.protection import OPEN, Protection
 from eventlog.reader import Reader
 from eventlog.report import Report
+from eventlog.usual import LONGEST_ID
 from replay import INITIAL, Event, ModelState, Recorded, fold
 from replay.events import format_time
 
@@ -38,6 +42,11 @@ STILL: Final = 0.2
 
 _PATIENCE: Final = 2.0
 _EDGE: Final = 64
+"""So many of the last bytes are looked at again, to see that the file was not cut and written anew. Each record has
+more, and no two have the same: they hold its seal."""
+
+_BEHIND: Final = 256
+"""So many of our own records may wait to be folded; to keep more would only cost memory."""
 
 
 class Log:
@@ -55,8 +64,6 @@ class Log:
         self.path = path
         self.durability = durability
         self.protection = protection
-        self.state = base
-        """The state after the last whole event, an unterminated one included."""
         self._base = base  # what another file tells, which comes before this one
         self._name = sources.session_name(path)
         self._acknowledged: OrderedDict[str | None, Event] = OrderedDict()
@@ -75,9 +82,37 @@ class Log:
         return self._reader.report.session or self._name
 
     @property
+    def state(self) -> ModelState:
+        """The state after the last whole event, an unterminated one included."""
+        if self._behind:
+            with self.mutex():
+                self._fold_own()
+        return self._state
+
+    @property
+    def position(self) -> int:
+        """The position of the last event: that of the state, which is not folded for it."""
+        with self.mutex():
+            return self._position
+
+    @property
     def report(self) -> Report:
         """The condition of the file, as far as it has been read."""
+        if self._behind:
+            with self.mutex():
+                self._fold_own()
         return self._now.report
+
+    def known(self) -> ModelState | None:
+        """The state as of the last look at the file; None if it could be told only once another thread is done."""
+        if self._behind:
+            if not self._thread_lock.acquire(blocking=False):  # in a forked child it may be held for ever
+                return None
+            try:
+                self._fold_own()
+            finally:
+                self._thread_lock.release()
+        return self._state
 
     def current(self) -> bool:
         """Whether the file stands as it was last read: one ``lstat``, and no lock that a sync could hold."""
@@ -102,17 +137,23 @@ class Log:
         """
         with self.mutex():
             try:
-                self._lock()
-                self._catch_up()
-                if self._answered != self._doubts:
-                    doubts = self._doubts  # a host that cuts the file in the meantime raises another
-                    for event in self._missing():
-                        self._write(event)
-                    self._answered = doubts
+                self._begin_append()
                 return [self._write(event) for event in decide(self.state)]
             finally:
                 if self._fd is not None:  # else closed, its lock with it; its number may be somebody else's by now
                     file.unlock(self._fd)
+
+    def add(self, event: Event) -> Recorded:
+        """:meth:`append` for an event that is the same whatever the state, so that nothing has to be folded first.
+
+        The caller holds :meth:`mutex`.
+        """
+        try:
+            self._begin_append()
+            return self._write(event)
+        finally:
+            if self._fd is not None:
+                file.unlock(self._fd)
 
     def write(self, line: Mapping[str, object]) -> None:
         """Write a line of the host's own, in the same way; ``parentId`` is added if it has an ``id`` and none.
@@ -123,14 +164,13 @@ class Log:
             raise MisuseError(f"a line of type {line.get('type')!r} is none of the host's")
         with self.mutex():
             try:
-                self._lock()
-                self._catch_up()
+                self._catch_up(self._lock())
                 fd = self._fd
                 if fd is None:
                     raise FileNotFoundError(self.path)
                 lead = self._end_of_torn(fd)
                 entry = "id" in line and "parentId" not in line and line.get("type") != "session"
-                chained = {"parentId": self._parent(fd)} if entry else {}
+                chained = {"parentId": self._before(fd)[0]} if entry else {}
                 self._put(fd, lead, codec.dumps({**line, **chained}))
             finally:
                 if self._fd is not None:
@@ -142,7 +182,7 @@ class Log:
 
     def holds(self, event: Event) -> bool:
         """Whether the event's line stands in the file, durable or not."""
-        return event.id is not None and self._now.knows(event.id)
+        return event.id is not None and (event.id in self._behind or self._now.knows(event.id))
 
     def close(self) -> None:
         """Give the descriptor back; the next use opens the file anew."""
@@ -153,11 +193,13 @@ class Log:
         """Forget what was read: the file will be read from its first byte."""
         self._reader = Reader(self._name, self._base.position, self.protection)
         self._now = self._reader
-        self._folded = self._base  # after the last line that has its newline
+        self._folded = self._state = self._base  # the first is the state after the last line that has its newline
+        self._behind: dict[str, codec.Record] = {}  # own records that are not folded yet, by id
+        self._position = self._base.position
+        self._last: tuple[str | None, str | None] | None = None  # id and seal of our record that is the last line
         self._size = 0
         self._doubts += 1
         self._edge = b""
-        self.state = self._base
 
     def mutex(self) -> threading.RLock:
         """This process's own lock: ``flock`` does not keep its threads apart. A forked child starts with new ones."""
@@ -190,32 +232,49 @@ class Log:
         self._identity = identity
         return self._fd
 
-    def _lock(self) -> None:
-        """Open and lock the file that the path names: it may be replaced while we wait for the lock."""
+    def _begin_append(self) -> None:
+        """Lock the file, read what is new, and write what we have acknowledged and it lacks."""
+        self._catch_up(self._lock())
+        if self._answered != self._doubts:
+            doubts = self._doubts  # a host that cuts the file in the meantime raises another
+            for event in self._missing():
+                self._write(event)
+            self._answered = doubts
+
+    def _lock(self) -> file.Identity:
+        """Open and lock the file that the path names, and how it stands: it may be replaced while we wait."""
+        fd = self._fd  # one that we have is tried first: that it is still the file is seen under the lock anyway
         while True:
-            fd = self._open(create=True)
-            if fd is None:
+            if fd is None and (fd := self._open(create=True)) is None:
                 raise FileNotFoundError(self.path)
             file.lock(fd)
             named = file.identify_path(self.path)
             if named is not None and named.same_file(self._identity):
-                return
+                return named
             file.unlock(fd)
+            fd = None
 
-    def _catch_up(self) -> None:
-        """Read and fold what has been appended since; all of it if the file was cut or written anew."""
+    def _catch_up(self, found: file.Identity | None = None) -> None:
+        """Read and fold what has been appended since; all of it if the file was cut or written anew.
+
+        ``found``: how the file stands, if somebody has just looked.
+        """
         fd = self._fd
         if fd is None:
             return
-        self._identity = file.identify(fd)
+        self._identity = found or file.identify(fd)
         size = self._identity.size
         if size < self._size or file.read_at(fd, self._size - len(self._edge), len(self._edge)) != self._edge:
             self._begin()
+        elif size == self._size:
+            return
         while block := file.read_at(fd, self._size, min(file.BLOCK, size - self._size)):
             self._take(block)
         self._look_ahead()
 
     def _take(self, block: bytes) -> None:
+        self._fold_own()
+        self._last = None
         self._size += len(block)
         self._edge = (self._edge + block)[-_EDGE:]
         found = self._reader.feed(block)
@@ -223,32 +282,59 @@ class Log:
 
     def _take_own(self, data: bytes, record: codec.Record) -> None:
         """:meth:`_take` of a line that we have just written behind whole lines: nobody needs to read it to know it."""
-        self._size += len(data)
-        self._edge = (self._edge + data)[-_EDGE:]
-        self._folded = fold(self._reader.own(record), self._folded)
-        self._now, self.state = self._reader, self._folded
+        event_id = record.id
+        if (
+            not isinstance(event_id, str)
+            or len(event_id) > LONGEST_ID
+            or event_id in self._behind
+            or self._reader.knows(event_id)
+        ):
+            self._take(data)  # what an id that is none, too long or taken already means, the reader says
+            self._look_ahead()
+            return
+        if len(self._behind) >= _BEHIND:
+            self._fold_own()
+        self._behind[event_id] = record
+        self._last = (event_id, record.seal)
+        self._position += 1
+        self._edge = data[-_EDGE:]
+        self._size += len(data)  # last of all: who looks without the lock must not take the state before for this one
+
+    def _fold_own(self) -> None:
+        """Read and fold what we have written ourselves."""
+        if self._behind:
+            records = list(self._behind.values())
+            # To read many at once costs half of what to take in each of them does; to read one, twice as much.
+            lines = b"".join([record.data + b"\n" for record in records])
+            found = self._reader.own(records[0]) if len(records) == 1 else self._reader.feed(lines)
+            self._folded = fold(found, self._folded)
+            self._now, self._state = self._reader, self._folded
+            self._behind = {}  # last of all, as above
 
     def _look_ahead(self) -> None:
         """The state with the unterminated last line, which may still turn out to be something else."""
         self._now, found = self._reader.ahead() if self._reader.open_end else (self._reader, [])
-        self.state = fold(found, self._folded)
+        self._state = fold(found, self._folded)
+        self._position = self._state.position
 
     def _missing(self) -> list[Event]:
         """What we have acknowledged and this file lacks: it was replaced by an older copy, or cut."""
+        self._fold_own()
         return [event for key, event in self._acknowledged.items() if key is not None and not self._reader.knows(key)]
 
     def _write(self, event: Event) -> Recorded:
         fd = self._fd
         if fd is None:
             raise FileNotFoundError(self.path)
-        lead = self._lead(fd, event)  # first of all: it may wait for the host, and what that wrote is our parent
-        parent, prev = self._parent(fd), self._now.report.last_seal
+        # First of all: it may wait for the host, and what that wrote is our parent. Behind our own line nobody waits.
+        lead = self._lead(fd, event) if self._last is None else b""
+        parent, prev = self._before(fd)
         record = codec.encode(event, session=self.session, parent_id=parent, prev=prev, protection=self.protection)
         offset = self._put(fd, lead, record.data, record)
         self._acknowledged[event.id] = event
         if len(self._acknowledged) > REMEMBERED:
             self._acknowledged.popitem(last=False)
-        return Recorded(event, self.state.position, offset)
+        return Recorded(event, self._position, offset)
 
     def _put(self, fd: int, lead: bytes, line: bytes, record: codec.Record | None = None) -> int:
         """Write the line, durably; the offset at which it stands. ``record``: what it is, if it is ours."""
@@ -263,7 +349,8 @@ class Log:
             written, data, record = written + taken, data[:written] + again, None
         if self.durability == "disk":
             self._sync(fd)
-        if file.identify(fd).size != before + written:  # a host that doesn't lock has written in between
+        end = file.written_to(fd)
+        if end != before + written:  # a host that doesn't lock has written, or cut the file, in between
             self._catch_up()
             self._doubts += 1
         elif record is None or lead:
@@ -271,7 +358,7 @@ class Log:
             self._look_ahead()
         else:
             self._take_own(data, record)
-        return before + data.rindex(line)
+        return end - 1 - len(line)
 
     def _sync(self, fd: int) -> None:
         try:
@@ -310,5 +397,9 @@ class Log:
                 return
         raise BlockingIOError(f"{self.path}: its host is still writing its last line")
 
-    def _parent(self, fd: int) -> str | None:
-        return self._now.last_entry(lambda offset, length: file.read_at(fd, offset, length))
+    def _before(self, fd: int) -> tuple[str | None, str | None]:
+        """What the next record names: the last entry, whoever wrote it, and the seal of the last record."""
+        if self._last is not None:
+            return self._last
+        parent = self._now.last_entry(lambda offset, length: file.read_at(fd, offset, length))
+        return parent, self._now.report.last_seal

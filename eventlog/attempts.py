@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from eventlog import clock
-from eventlog.choosing import answered, choose, glance, is_news, new_id
+from eventlog.choosing import answered, choose, glance, is_expected, is_news, new_id
 from eventlog.degraded import Memory
 from eventlog.errors import MisuseError
 from eventlog.outcomes import Hook, Outcome, ResponseRefused, of_exception, of_response
@@ -81,7 +81,7 @@ class Attempt:
 
     async def aend_stream(self, error: BaseException | None) -> None:
         """:meth:`end_stream` for asyncio."""
-        if error is not None or is_news(self._memory, self.model, self._seen):
+        if error is not None or self._is_news():
             await off_loop(lambda: self.end_stream(error))
 
     def response(self, response: T) -> T:
@@ -111,7 +111,7 @@ class Attempt:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None and (self._handed_out or not is_news(self._memory, self.model, self._seen)):
+        if error is None and (self._handed_out or not self._is_news()):
             self.settled = True
             return False
         return await off_loop(lambda: self._settle(error))
@@ -123,7 +123,8 @@ class Attempt:
             return False
         self._told = True
         if error is None:
-            answered(self._memory, self.model, seen=self._seen, turn=self._turn, duration_ms=self._duration())
+            if not is_expected(self._memory, self.model, self._seen):
+                answered(self._memory, self.model, seen=self._seen, turn=self._turn, duration_ms=self._duration())
             return False
         self.error = error
         outcome = of_exception(error, clock.now(), self._classify)
@@ -133,6 +134,10 @@ class Attempt:
         self._record(outcome)
         # Of a group that holds an interruption the failure is a fact too; but who interrupts wants no other model.
         return isinstance(error, Exception) and not (self._streaming or outcome.reason in FINAL)
+
+    def _is_news(self) -> bool:
+        known = is_expected(self._memory, self.model, self._seen)
+        return not known and is_news(self._memory, self.model, self._seen)
 
     def _record(self, outcome: Outcome) -> None:
         event = AttemptFailed(
@@ -149,7 +154,7 @@ class Attempt:
             timestamp=clock.now(),
         )
         try:
-            self._memory.record(lambda _: [event])
+            self._memory.add(event)
         except MisuseError:
             _logger.exception("a failure of %.200r could not be recorded", self.model)
 

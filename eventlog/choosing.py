@@ -4,7 +4,8 @@ Law: a switch is durable before the first request to its model, and is decided u
 others have written. Where nothing has to be recorded, neither a lock nor the disk is touched.
 """
 
-import secrets
+import os
+import random
 from collections.abc import Set as AbstractSet
 
 from eventlog import clock
@@ -54,6 +55,16 @@ def is_news(memory: Memory, model: str, seen: int) -> bool:
     return state is None or changes(state, AttemptSucceeded(model=model, seen=seen))
 
 
+def is_expected(memory: Memory, model: str, seen: int) -> bool:
+    """Whether an answer is no news by what is known, for an attempt that looked at the file when it began, at ``seen``.
+
+    It needs no second look: what others have written since is newer than the attempt, and its answer takes back nothing
+    that is.
+    """
+    state = memory.known()
+    return state is not None and not changes(state, AttemptSucceeded(model=model, seen=seen))
+
+
 def answered(memory: Memory, model: str, *, seen: int, turn: str | None = None, duration_ms: int | None = None) -> bool:
     """Record an answer, if it is news; True once that is on the disk."""
     if not is_news(memory, model, seen):
@@ -66,4 +77,10 @@ def answered(memory: Memory, model: str, *, seen: int, turn: str | None = None, 
 
 def new_id() -> str:
     """An id for an event: 16 random hex digits."""
-    return secrets.token_hex(8)
+    return f"{_random.getrandbits(64):016x}"
+
+
+# Seeded by the system, and in a forked child anew, so that two processes never make the same ids. One of our own: a
+# program may seed the global one. An id has to be unlike all others, not hard to guess, so no call of the system each.
+_random = random.Random()  # noqa: S311
+os.register_at_fork(after_in_child=_random.seed)

@@ -4,10 +4,13 @@ Law: the only clock that stamps events and weighs them. Cut to milliseconds, as 
 memory must equal what is read back.
 """
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> datetime:
     """The time in UTC."""
-    time = datetime.now(UTC)
-    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+    return _EPOCH + timedelta(microseconds=time.time_ns() // 1_000_000 * 1000)

@@ -66,6 +66,7 @@ class Memory:
         self.neighbours = neighbours
         self.observer = observer
         self._backlog = Backlog()
+        self._failure = -1  # the position of the last event, if that is a failure of ours which blames its model
 
     @property
     def degraded(self) -> str | None:
@@ -88,12 +89,44 @@ class Memory:
             else:
                 self._backlog.settle()
 
+    @property
+    def position(self) -> int:
+        """The position of the last event that is known; costs less than the state."""
+        return self.state.position if self._backlog.events else self.log.position
+
     def glance(self) -> ModelState | None:
         """The state, if it can be told without a lock or the disk: nobody has written and nothing waits."""
         try:
-            return self.log.state if self.log.current() and not self._backlog.events else None
+            return self.known() if self.log.current() else None
         except OSError:
             return None
+
+    def known(self) -> ModelState | None:
+        """The state as of the last look at the file, if it can be told without waiting for a lock."""
+        return None if self._backlog.events else self.log.known()
+
+    def add(self, event: Event) -> bool:
+        """:meth:`record` for one event that is the same whatever the state, which then need not be folded."""
+        with self.log.mutex():
+            # Neighbours ask if it is the first failure that the log holds. Right behind another one it is not.
+            at_once = not self._backlog.events and (self.neighbours is None or self._failure == self.log.position)
+            first, kept = False, True
+            if at_once:
+                try:
+                    position = self.log.add(event).position
+                except MisuseError:
+                    raise
+                except (OSError, SwitchlogError) as error:
+                    self._hold([event], error)
+                    kept = False
+                else:
+                    first = position != self._failure + 1  # who has written in between may have cleared the others
+                    self._failure = position if _blames(event) else -1
+                    self._backlog.settle()
+        if not at_once:
+            return self.record(lambda _: [event])
+        self._tell([event], first=first)
+        return kept
 
     def record(self, make: Callable[[ModelState], list[Event]]) -> bool:
         """Append what ``make`` makes of the state, behind what still waits; True once it is acknowledged."""
@@ -119,11 +152,10 @@ class Memory:
                 raise
             except (OSError, SwitchlogError) as error:
                 made = make(self.state) if made is None else made
-                for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
-                    self._try(event)
-                self._degrade([event for event in made if not self.log.acknowledged(event)], error)
+                self._hold(made, error)
                 self._tell(made, first=first)
                 return False
+            self._failure = self.log.position if made and _blames(made[-1]) else -1
             self._backlog.settle()
         self._tell(made or [], first=first)
         return True
@@ -153,11 +185,17 @@ class Memory:
     def _tell(self, made: list[Event], *, first: bool) -> None:
         if self.neighbours is not None and any(_blames(event) for event in made):
             self.neighbours.failed(self.log.path, first=first)
-        observe.tell(self.observer, observe.of_events(made, self.log.session))
+        if self.observer is not None:
+            observe.tell(self.observer, observe.of_events(made, self.log.session))
 
     def _try(self, event: Event) -> None:
         rules = self.log.protection
         codec.encode(event, session=self.log.session, parent_id=_PLACE, prev=_PLACE, protection=rules)
+
+    def _hold(self, made: list[Event], error: Exception) -> None:
+        for event in made:  # a mistake of the caller's must not wait here and fail somebody else's call
+            self._try(event)
+        self._degrade([event for event in made if not self.log.acknowledged(event)], error)
 
     def _degrade(self, events: list[Event], error: Exception) -> None:
         if self.degraded is None:

@@ -16,15 +16,17 @@ import os
 import stat as modes
 import sys
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from eventlog.errors import UnreadableError
 
-BLOCK: Final = 1 << 20
-"""How much is read at once, in bytes."""
+BLOCK: Final = 1 << 18
+"""How much is read at once, in bytes: what is looked at should still lie in the processor's own memory."""
 
 
-class Identity(NamedTuple):
+class Identity(Struct, frozen=True, gc=False):
     """Which file this is, and how it stands."""
 
     device: int
@@ -33,7 +35,7 @@ class Identity(NamedTuple):
     modified_ns: int
 
     def same_file(self, other: "Identity | None") -> bool:
-        return other is not None and (self.device, self.inode) == (other.device, other.inode)
+        return other is not None and self.inode == other.inode and self.device == other.device
 
 
 def open_append(path: Path, *, create: bool) -> int:
@@ -121,8 +123,10 @@ def lock(fd: int) -> None:
 
 def unlock(fd: int) -> None:
     """Give the lock back."""
-    with contextlib.suppress(OSError):  # a descriptor that went bad has lost its lock already
+    try:  # no contextlib.suppress: each append comes through here, and it costs as much as the call
         fcntl.flock(fd, fcntl.LOCK_UN)
+    except OSError:  # a descriptor that went bad has lost its lock already
+        return
 
 
 def try_lock(fd: int) -> bool:
@@ -149,7 +153,7 @@ def identify_path(path: Path) -> Identity | None:
     return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def exists(path: Path) -> bool:
+def exists(path: str | Path) -> bool:
     """Whether there is something of this name, as far as we may look."""
     try:
         return os.path.lexists(path)
@@ -159,6 +163,8 @@ def exists(path: Path) -> bool:
 
 def read_at(fd: int, offset: int, size: int) -> bytes:
     """At most ``size`` bytes from ``offset``; fewer only at the end of the file."""
+    if 0 < size <= BLOCK and len(part := os.pread(fd, size, offset)) == size:
+        return part  # nearly always: in one piece
     parts = []
     while size > 0 and (part := os.pread(fd, min(size, BLOCK), offset)):
         parts.append(part)
@@ -170,6 +176,11 @@ def read_at(fd: int, offset: int, size: int) -> bytes:
 def write(fd: int, data: bytes) -> int:
     """One ``write`` to the end of the file; how many bytes the system took."""
     return os.write(fd, data)
+
+
+def written_to(fd: int) -> int:
+    """Where our last ``write`` ended: O_APPEND sets the descriptor's own position behind what it wrote."""
+    return os.lseek(fd, 0, os.SEEK_CUR)
 
 
 def sync(fd: int) -> None:

@@ -48,6 +48,9 @@ _logger.addHandler(logging.NullHandler())
 
 T = TypeVar("T")
 
+_NO_RESPONSE: Final = frozenset({str, dict, list, bytes, int, float, bool, type(None)})
+"""What needs no look for a status: it can have none."""
+
 
 class Session:
     """One session's memory of what works. Made by :meth:`open`; safe to use from several threads and processes."""
@@ -154,7 +157,7 @@ class Session:
         for attempt in self.attempts(turn=turn, chain=chain):
             with attempt:
                 reply = request(attempt.model)
-                return attempt.response(reply) if is_response(reply) else reply
+                return reply if type(reply) in _NO_RESPONSE or not is_response(reply) else attempt.response(reply)
         raise AssertionError("attempts end with an answer or an error")
 
     async def acall(
@@ -168,7 +171,7 @@ class Session:
         async for attempt in self.attempts(turn=turn, chain=chain):
             async with attempt:
                 reply = await request(attempt.model)
-                return attempt.response(reply) if is_response(reply) else reply
+                return reply if type(reply) in _NO_RESPONSE or not is_response(reply) else attempt.response(reply)
         raise AssertionError("attempts end with an answer or an error")
 
     def attempts(self, *, turn: str | None = None, chain: Chain | None = None) -> Attempts:
@@ -203,17 +206,17 @@ class Session:
             duration_ms=duration_ms,
             phase=phase,
             deployment=deployment,
-            seen=self._memory.state.position if seen is None else seen,
+            seen=self._memory.position if seen is None else seen,
             id=new_id(),
             timestamp=clock.now(),
         )
-        return self._memory.record(lambda _: [event])
+        return self._memory.add(event)
 
     def succeeded(
         self, model: str, *, turn: str | None = None, duration_ms: int | None = None, seen: int | None = None
     ) -> bool:
         """Record that ``model`` answered, if that changes anything: a healthy session writes nothing."""
-        seen = self._memory.state.position if seen is None else seen
+        seen = self._memory.position if seen is None else seen
         return answered(self._memory, model, seen=seen, turn=turn, duration_ms=duration_ms)
 
     def switch(
@@ -249,7 +252,7 @@ class Session:
         if (model is None) == (provider is None):
             raise MisuseError("clear names a model or a provider, one of the two")
         event = FailureCleared(model=model, provider=provider, by=by, note=note, id=new_id(), timestamp=clock.now())
-        return self._memory.record(lambda _: [event])
+        return self._memory.add(event)
 
     def append(self, event: Event) -> bool:
         """Record an event that was made elsewhere; an id and a time are added where it has none.

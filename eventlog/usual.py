@@ -5,10 +5,12 @@ write it every day (an unknown field, a proof, a bare event, damage, a second ``
 that this one only has to know what it is sure of.
 
 A line is decoded twice, which is still half of what once costs through a dict: to its event, whose types say what a
-field may hold, and to its frame, which refuses every field that is not known.
+field may hold, and to its frame, which refuses every field that is not known. The decoder takes newlines for blanks:
+it is the seals at the lines' ends that make each line one record.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import UTC
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -16,24 +18,32 @@ import msgspec
 from msgspec import Meta, Struct
 
 from eventlog.seal import TAIL
+from eventlog.split import LONGEST
 from replay import AttemptFailed, AttemptSucceeded, Event, FailureCleared, ModelSwitch
 
 LONGEST_ID: Final = 256
 """Characters. What somebody else calls his entry or session must not make our records too long to be written."""
 
 _DIGITS: Final = 32
+_MARK, _END = ',"seal":"', '"}'
 
 
 class _Frame(Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
     """What a record says of its place. Of the event's own fields only the names count here."""
 
     id: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
-    timestamp: Annotated[str, Meta(max_length=len("2026-04-02T04:55:40.889Z"))] | None = None  # no finer, and in UTC
+    timestamp: Annotated[str, Meta(max_length=len("2026-04-02T04:55:40.889Z"))] | None = None  # no finer
     session: str
     parent_id: str | None = msgspec.field(default=None, name="parentId")
     v: Literal[1]
     prev: str | None
     seal: str
+
+
+def _names_something(frame: Any) -> None:
+    """A cleared failure needs one of two fields, which no type can say."""
+    if frame.model is None and frame.provider is None:
+        raise ValueError("cleared is a model or a provider")
 
 
 def _frame_of(kind: type[Event]) -> Any:
@@ -42,9 +52,16 @@ def _frame_of(kind: type[Event]) -> Any:
         for attribute, key in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
         if attribute not in (*_Frame.__struct_fields__, "extra")
     ]
-    name, tag = f"{kind.__name__}Frame", kind.__struct_config__.tag
     return msgspec.defstruct(
-        name, own, bases=(_Frame,), tag=tag, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True
+        f"{kind.__name__}Frame",
+        own,
+        bases=(_Frame,),
+        namespace={"__post_init__": _names_something} if kind is FailureCleared else None,
+        tag=kind.__struct_config__.tag,
+        frozen=True,
+        kw_only=True,
+        gc=False,
+        forbid_unknown_fields=True,
     )
 
 
@@ -73,13 +90,21 @@ def usual(lines: Sequence[bytes], prev: str | None, sessions: Collection[str]) -
     text = b"\n".join(lines)
     if text.count(b'"type"') != len(lines) or (b"\\" in text and rb"\u00" in text):
         return None  # a second type, or an escape that could hide one
-    try:
-        frames, events = _FRAMES.decode_lines(text), _EVENTS.decode_lines(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    if len(text) >= LONGEST and max(map(len, lines)) >= LONGEST:
         return None
     seals = [sha256(line[:-TAIL]).hexdigest()[:_DIGITS] for line in lines]
-    if [frame.seal for frame in frames] != seals or [frame.prev for frame in frames] != [prev, *seals[:-1]]:
+    tails = _MARK + f"{_END}{_MARK}".join(seals) + _END
+    if b"".join([line[-TAIL:] for line in lines]) != tails.encode():
+        return None
+    try:
+        frames, events = _FRAMES.decode_lines(text), _EVENTS.decode_lines(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # Each line ends where an object does: as many objects as lines are one in each.
+    if [frame.prev for frame in frames] != [prev, *seals[:-1]]:
         return None
     if not {frame.session for frame in frames}.issubset(sessions):
+        return None
+    if [1 for event in events if event.timestamp is not None and event.timestamp.tzinfo is not UTC]:
         return None
     return Usual(events, [frame.id for frame in frames], seals)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -90,6 +91,8 @@ def decide(
     ``exclude`` names models that the same request has already tried. ``elsewhere`` counts for the models of which this
     session knows nothing itself. Costs one pass over the tried set.
     """
+    if not exclude and not elsewhere and _all_is_well(state, chain):
+        return _keep(chain.models)
     policy = policy or Policy()
     candidates = tuple(_candidates(state, chain, policy))
     causes = {model: [*bearing(state, model, now, policy), *_lent(state, model, elsewhere)] for model in candidates}
@@ -105,6 +108,18 @@ def decide(
     rest = tuple(skipped.values())
     retry_at = min((one.until for one in rest if one.until is not None), default=None)
     return Decision(model, _cause(state, model, rest, causes), order, rest, retry_at, forced)
+
+
+def _all_is_well(state: ModelState, chain: Chain) -> bool:
+    """Whether nothing speaks against the model that comes first, which is the one in use: nearly every request."""
+    quiet = not state.tried and not state.probing and state.pinned is None
+    return quiet and state.current == chain.models[0]
+
+
+@lru_cache(maxsize=64)
+def _keep(models: tuple[str, ...]) -> Decision:
+    """The decision where all is well. It is always the same one, and to make it costs more than all the rest."""
+    return Decision(models[0], "keep", models, (), None)
 
 
 def bearing(state: ModelState, model: str, now: datetime, policy: Policy) -> Iterator[Skipped]:

@@ -99,6 +99,7 @@ class Disk:
         self.wall_ms = wall_ms
         self.monotonic_ms = 0
         self._opened: dict[int, Inode] = {}
+        self._positions: dict[int, int] = {}
         self._names: dict[str, Inode] = {}
         for name, data in (files or {}).items():
             self._names[name] = Inode(self._number(), Held(data, data), self._now_ns())
@@ -171,6 +172,7 @@ class Disk:
     def close(self, fd: int) -> None:
         self.unlock(fd)
         self._opened.pop(fd, None)
+        self._positions.pop(fd, None)
 
     def lock(self, fd: int) -> None:
         inode = self._inode(fd)
@@ -205,7 +207,12 @@ class Disk:
                 raise OSError(errno.ENOSPC, "No space left on device")
             self.room -= most
         self._add(inode, data[:most])
+        self._positions[fd] = len(inode.held.cache)
         return most
+
+    def written_to(self, fd: int) -> int:
+        self._inode(fd)
+        return self._positions[fd]
 
     def sync(self, fd: int) -> None:
         inode = self._inode(fd)

@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from logs import SESSION, STAMP, Draft, compact, header, kinds, message, put, read
+from msgspec.structs import replace
 
 from eventlog import MisuseError, Session, UnreadableError, append, file, read_events
 from eventlog.append import REMEMBERED, STILL, Log
@@ -518,7 +519,7 @@ def is_free(path: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["write", "sync", "identify", "lock"])
+@pytest.mark.parametrize("name", ["write", "sync", "written_to", "lock", "read_at", "identify_path"])
 def test_whatever_fails_the_lock_is_given_back(
     log: Log, path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -534,18 +535,19 @@ def test_whatever_fails_the_lock_is_given_back(
 def test_the_lock_is_given_back_when_the_name_can_not_be_looked_up(
     log: Log, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(log, failure("1"))
+    path.touch()
     real, calls = file.identify_path, []
 
     def lost(named: Path) -> file.Identity | None:
         calls.append(named)
-        if len(calls) == 2:  # the look after the lock was taken
+        if len(calls) == 2:  # the look after the new file was locked
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(named)
 
     monkeypatch.setattr(file, "identify_path", lost)
     with pytest.raises(PermissionError):
-        add(log, failure("2"))
+        add(log, failure("1"))
+    assert len(calls) == 2
     assert is_free(path)
 
 
@@ -725,7 +727,7 @@ def test_a_deleted_file_and_a_new_one_with_its_number_and_size_are_two(
     def numbered(look: Callable[..., file.Identity | None]) -> Callable[..., file.Identity | None]:
         def looking(where: object) -> file.Identity | None:
             found = look(where)
-            return None if found is None else found._replace(inode=1)
+            return None if found is None else replace(found, inode=1)
 
         return looking
 

@@ -460,9 +460,8 @@ BREAKS: list[tuple[str, ...]] = [
         "a probe keeps nobody away",
         "decide",
         "probe is not None and probe.at is not None and",
-        "probe is None and",
+        "probe is not None and probe.at is not None and not",
         DECIDE + "a_young_probe_keeps_the_others_away",
-        "AttributeError",
     ),
     (
         "the forced model is skipped, too",

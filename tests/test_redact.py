@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog import ConfigError, Session
+from eventlog import ConfigError, Session, redact
 from eventlog.config import load
 from eventlog.protection import Protection
 from eventlog.redact import GONE, PATTERNS, clean
@@ -86,6 +86,20 @@ def test_each_kind_of_secret_goes_and_its_near_misses_stay(kind: str) -> None:
         assert GONE in clean(text)
     for text in others:
         assert clean(text) == text
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+@given(data=st.data())
+def test_what_is_found_holds_a_sign_of_its_kind(kind: str, data: st.DataObject) -> None:
+    """A text without a sign is not searched: so there must be none of which something would go."""
+    text = data.draw(st.from_regex(PATTERNS[kind], alphabet=st.characters(max_codepoint=127)))
+    assert PATTERNS[kind].search(text)
+    assert any(sign in text.lower() for sign in redact._SIGNS[kind])
+    assert not any(sign in GONE for sign in redact._SIGNS[kind]), "what one kind leaves behind is no sign of another"
+
+
+def test_letters_that_only_count_as_ours_hide_nothing() -> None:
+    assert X not in clean(f"\u017fig={X}")  # a long s: (?i) takes it for an s, and lower() does not
 
 
 def test_every_kind_has_examples() -> None:

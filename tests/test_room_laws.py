@@ -17,6 +17,7 @@ PURE: Final = frozenset(
     {
         "collections",
         "collections.abc",
+        "contextlib",
         "dataclasses",
         "datetime",
         "email.utils",

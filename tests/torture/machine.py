@@ -28,6 +28,7 @@ CALLS: Final = (
     "identify_path",
     "read_at",
     "write",
+    "written_to",
     "sync",
     "sync_folder",
     "exists",
@@ -62,7 +63,7 @@ class Machine:
             if hasattr(module, "find"):
                 yield module, "find", lambda *_, **__: Config()
         yield clock, "now", self._now
-        yield choosing, "secrets", SimpleNamespace(token_hex=lambda _: next(self._ids))
+        yield choosing, "_random", SimpleNamespace(getrandbits=lambda _: int(next(self._ids), 16))
         times = {
             "monotonic": lambda: self.disk.monotonic_ms / 1000,
             "time": lambda: self._now().timestamp(),
