@@ -4,7 +4,6 @@ Law: every attempt ends in exactly one outcome. What blames a model is recorded,
 asked; what doesn't is the caller's and passes through untouched. No model is asked twice in one loop.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterable, Iterable
@@ -202,6 +201,8 @@ class Attempts:
         return self._begin(decision, decision.model, seen)
 
     async def _choose_off_loop(self) -> tuple[Decision, int]:
+        import asyncio  # which a gateway without it need not wait for
+
         chosen: list[tuple[Decision, int]] = []
         try:
             await off_loop(lambda: chosen.append(self._choose()))

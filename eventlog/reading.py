@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Final, Literal, Self
+from typing import IO, TYPE_CHECKING, Final, Literal, Self
 
-from eventlog import file, logs, sources
+from eventlog import file, sources
 from eventlog.config import find
 from eventlog.errors import UnreadableError
 from eventlog.lines import Kind
@@ -17,6 +17,9 @@ from eventlog.protection import Protection
 from eventlog.reader import Reader
 from eventlog.report import Report
 from replay import Recorded
+
+if TYPE_CHECKING:
+    from eventlog import logs
 
 _SPOOLED: Final = 32 << 20
 """Bytes of a pipe that are kept in memory, as they may have to be read twice; what is more goes to a file."""
@@ -75,6 +78,8 @@ class Events(Iterator[Recorded]):
         first = next(blocks, b"")
         form = None if self.source.stored else sources.log_form(first)
         if form is not None:
+            from eventlog import logs  # here and below: what most logs have no need of
+
             self.form = form
             yield from self._gateways(logs.read(form, chain([first], blocks)))
             return
@@ -98,7 +103,7 @@ class Events(Iterator[Recorded]):
             self.report.add(companion.report)
             ours = True
         if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):
-            from eventlog.inference import inferred  # whose tables a log of ours has no need of
+            from eventlog.inference import inferred
 
             for recorded in inferred(self._watched(again()), self.report.size):
                 self.inferred = True
@@ -116,8 +121,10 @@ class Events(Iterator[Recorded]):
     def _reader(self, position: int = 0) -> Reader:
         return Reader(self.source.name, position, self.protection, self._wanted)
 
-    def _gateways(self, log: logs.GatewayLog) -> Iterator[Recorded]:
+    def _gateways(self, log: "logs.GatewayLog") -> Iterator[Recorded]:
         """One session of a gateway's log."""
+        from eventlog import logs
+
         report = self.report
         report.size, report.restarts, report.skipped = log.size, log.kinds["restart"], log.kinds["skip"]
         report.pieces.update({kind.value: count for kind, count in log.pieces.items()})

@@ -112,7 +112,7 @@ def test_what_is_used_is_imported(folder: Path, tmp_path: Path) -> None:
         ("from eventlog import SwitchlogError", {"replay", "orjson", "msgspec", *NEVER}),
         ("from eventlog import read_events", NEVER | TABLES | WRITING),
         ("from eventlog import Config", {"tomllib", "eventlog.relaxed", *NEVER}),
-        ("from eventlog import Session", {"tomllib", "email", "pydantic", "rich", "sqlite3", "watchfiles"}),
+        ("from eventlog import Session", {"asyncio", "tomllib", "email", "pydantic", "rich", "sqlite3", "watchfiles"}),
         ("from eventlog.shielded import off_loop", {"asyncio"}),
         ("from eventlog.clients import by_class", {"socket", "ssl"}),
         ("from eventlog.openclaw.home import find_home", {"sqlite3"}),
