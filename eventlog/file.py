@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from eventlog.errors import UnreadableError
 
-BLOCK: Final = 1 << 18
+BLOCK: Final = 1 << 19
 """How much is read at once, in bytes: what is looked at should still lie in the processor's own memory."""
 
 

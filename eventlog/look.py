@@ -17,7 +17,8 @@ HEAD: Final = b'{"type":"'
 OUR_TYPES: Final = EVENT_TYPES | {"attempt_started"}
 """The values of ``type`` that are ours, one of them reserved."""
 
-_HEAD_LENGTH: Final = 12
+HEAD_LENGTH: Final = 12
+"""Bytes that decide."""
 _KNOWN: Final = 16
 """So many of the host's heads are known by heart; it has a handful of types."""
 
@@ -32,7 +33,7 @@ _HIDDEN: Final = re.compile(rb"\\u00|" + b"|".join(name.encode() for name in sor
 def is_candidate(line: bytes) -> bool:
     """Whether the line (without its newline) can be or hold a record of ours: the look at both ends."""
     if line.startswith(HEAD):
-        if line[9:_HEAD_LENGTH] in _OUR_HEADS or seal.is_sealed(line):
+        if line[9:HEAD_LENGTH] in _OUR_HEADS or seal.is_sealed(line):
             return True
         if _is_decided(line):
             return False
@@ -61,7 +62,7 @@ class Look:
             behind = find(10, at) + 1
             if not behind:
                 return lines, found
-            if block[behind - 3] != _QUOTE and starts(most, at):
+            if starts(most, at) and block[behind - 3] != _QUOTE:
                 pass  # nearly every line, where a host writes
             elif starts(_OURS, at):
                 found.append((at, behind))
@@ -70,15 +71,20 @@ class Look:
                 if is_candidate(line) or not line.strip():
                     found.append((at, behind))
                 elif _is_decided(line) and len(self._foreign) < _KNOWN:
-                    self._foreign = (line[:_HEAD_LENGTH], *self._foreign)
+                    self._foreign = (line[:HEAD_LENGTH], *self._foreign)
                     most = self._foreign[0]
             at = behind
         raise AssertionError("a block has an end")
 
+    def is_over(self, head: bytes, block: bytes, behind: int) -> bool:
+        """Whether a line that began with ``head`` in an earlier block and ends before ``behind`` is none of ours."""
+        sealed = behind <= seal.TAIL or (block[behind - 3] == _QUOTE and seal.may_end(block, behind))
+        return not sealed and head.startswith(self._foreign)
+
 
 def _is_decided(line: bytes) -> bool:
     """Whether the head alone says that the line is not ours."""
-    letters = line[9:_HEAD_LENGTH]
+    letters = line[9:HEAD_LENGTH]
     return line.startswith(HEAD) and letters.isalpha() and len(letters) == 3 and letters not in _OUR_HEADS
 
 

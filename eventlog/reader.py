@@ -89,10 +89,23 @@ class Reader:
         begin, end = self._splitter.whole(block)
         if begin == end or self._protection.keys is not None:
             return self._exactly(block)
-        found = self._exactly(block[:begin])
+        found = list[Recorded]() if self._passes(block, begin) else self._exactly(block[:begin])
         quick = self._quickly(block, begin, end)
         found += self._exactly(block[begin:end]) if quick is None else quick
-        return found + self._exactly(block[end:])
+        self.report.size += len(block) - end
+        self._splitter.gather(block[end:])
+        return found
+
+    def _passes(self, block: bytes, begin: int) -> bool:
+        """Take in the line that began in an earlier block, if its two ends say that it is the host's."""
+        if not self._look.is_over(self._splitter.head, block, begin):
+            return False
+        self.hosted = True
+        self.foreign.append(self._splitter.pass_over(begin))
+        self.report.pieces[Kind.FOREIGN.value] += 1
+        self.report.size += begin
+        self._line += 1
+        return True
 
     def _exactly(self, block: bytes) -> list[Recorded]:
         """Line by line: right for any bytes."""

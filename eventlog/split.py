@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from eventlog import codec
-from eventlog.look import is_candidate
+from eventlog.look import HEAD_LENGTH, is_candidate
 
 LONGEST: Final = 1 << 20
 """Bytes; a longer line is foreign."""
@@ -113,6 +113,19 @@ class Splitter:
         begin = block.find(b"\n") + 1 if begun else 0
         return begin, block.rfind(b"\n") + 1
 
+    @property
+    def head(self) -> bytes:
+        """The first bytes of the line that is being gathered; none where it has to be looked at in any case."""
+        plain = self._parts and self.offset and not self._zeros and self._behind is None and self._length < LONGEST // 2
+        return self._parts[0][:HEAD_LENGTH] if plain else b""
+
+    def pass_over(self, rest: int) -> tuple[int, int]:
+        """Be done with the line that is being gathered, of which ``rest`` bytes come yet: where it is, and how long."""
+        offset, length = self.offset, self._length + rest
+        self.offset += length
+        self._parts, self._length = [], 0
+        return offset, length
+
     def skip(self, length: int) -> None:
         """Go on behind whole lines that somebody else has looked at. Nothing may wait for its end."""
         self.offset += length
@@ -139,14 +152,15 @@ class Splitter:
                 done = number + 1
         if done < len(lines):
             yield self._stretch(lines[done:])
-        self._gather(rest)
+        self.gather(rest)
 
     def _stretch(self, lines: list[bytes]) -> Stretch:
         stretch = Stretch(self.offset, lines)
         self.offset += stretch.length
         return stretch
 
-    def _gather(self, part: bytes) -> None:
+    def gather(self, part: bytes) -> None:
+        """The beginning of a line, or more of it: bytes without a newline and without a NUL."""
         if not part:
             return
         self._parts.append(part)
@@ -156,7 +170,7 @@ class Splitter:
 
     def _end(self, part: bytes) -> Text:
         if self._parts:
-            self._gather(part)
+            self.gather(part)
             text = Text(self.offset, self._length, b"".join(self._parts), self._zeros, self._behind)
         else:
             text = Text(self.offset, self._length + len(part), part, self._zeros, self._behind)
