@@ -28,7 +28,7 @@ from eventlog.usual import LONGEST_ID, Usual, usual
 from replay import Event, LogRepaired, Recorded, event_from_fields
 from replay.events import EVENT_TYPES, NOTHING
 
-_PARENTS: Final = 64
+_PARENTS: Final = 16
 """So many of the latest foreign lines are remembered, to find the last one that has an id."""
 
 _LONGEST_PARENT: Final = 64 << 20

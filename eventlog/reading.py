@@ -55,7 +55,8 @@ class Events(Iterator[Recorded]):
         self.inferred = False
         """Whether the events are what a host's own lines tell, as nothing of ours stands in it (known at the end)."""
         self._session = session
-        self._beside = None if alone else self.source.beside
+        self.beside = None if alone else self.source.beside
+        """The companion file that is read behind it, if there is one."""
         self._infer = infer
         self._wanted = wanted
         self._watch = watch
@@ -97,9 +98,9 @@ class Events(Iterator[Recorded]):
         self.report = reader.report
         yield from _told(reader, blocks)
         ours = reader.position > 0
-        if self._beside is not None:
+        if self.beside is not None:
             companion = self._reader(reader.position)
-            yield from _told(companion, self._watched(sources.blocks(self._beside)))
+            yield from _told(companion, self._watched(sources.blocks(self.beside)))
             self.report.add(companion.report)
             ours = True
         if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):

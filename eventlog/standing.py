@@ -7,6 +7,7 @@ can't be read is told in the row and raises nothing.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -134,7 +135,7 @@ def standing(listed: Listed, question: Question) -> Standing:
     try:
         events = Events(listed.source, protection=question.protection)
         state = fold(watch.seen(events))
-        return told(listed, events, state, watch, _updated(listed), question)
+        return told(listed, events, state, watch, _updated(listed, events.beside), question)
     except UnreadableError as error:
         return _unreadable(listed, question, str(error))
     except (OSError, ValueError) as error:
@@ -243,11 +244,11 @@ def _unreadable(listed: Listed, question: Question, why: str) -> Standing:
     return Standing(listed, listed.name, updated=listed.updated or 0.0, error=why, wanted=wanted)
 
 
-def _updated(listed: Listed) -> float:
+def _updated(listed: Listed, beside: Path | None) -> float:
     """When it was last written to; of a transcript with a companion, the later of the two."""
     if listed.source.stored is not None and listed.updated is not None:
         return listed.updated
-    paths = [path for path in (listed.source.path, listed.source.beside) if path is not None]
+    paths = [path for path in (listed.source.path, beside) if path is not None]
     found = [one.modified_ns / 1e9 for path in paths if (one := file.identify_path(path)) is not None]
     return max(found, default=listed.updated or 0.0)
 
