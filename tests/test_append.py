@@ -222,9 +222,9 @@ def test_a_file_that_is_there_keeps_its_mode(path: Path) -> None:
 
 def test_no_descriptor_of_a_log_reaches_another_program(log: Log) -> None:
     add(log, failure("1"))
-    assert log._fd is not None
-    assert fcntl.fcntl(log._fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
-    assert fcntl.fcntl(log._fd, fcntl.F_GETFL) & os.O_APPEND
+    assert log._descriptor.fd is not None
+    assert fcntl.fcntl(log._descriptor.fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+    assert fcntl.fcntl(log._descriptor.fd, fcntl.F_GETFL) & os.O_APPEND
 
 
 def make_link(path: Path) -> None:
@@ -878,7 +878,7 @@ def test_a_child_forked_while_another_thread_reads_starts_afresh(
     add(log, failure("1"))
     host_writes(path, message("c0ffee01"))
     reading, go_on = threading.Event(), threading.Event()
-    main, real = os.getpid(), log._reader.feed
+    main, real = os.getpid(), log._known.reader.feed
 
     def slow_feed(block: bytes) -> list[Recorded]:
         if os.getpid() == main:
@@ -886,7 +886,7 @@ def test_a_child_forked_while_another_thread_reads_starts_afresh(
             assert go_on.wait(10)
         return real(block)
 
-    monkeypatch.setattr(log._reader, "feed", slow_feed)
+    monkeypatch.setattr(log._known.reader, "feed", slow_feed)
     thread = threading.Thread(target=log.refresh)
     thread.start()
     assert reading.wait(10)

@@ -20,11 +20,12 @@ from msgspec.structs import replace
 from strategies import chains, events, nows, odd_events, policies, states
 from test_append import add, child, ends_well, fail_once, failure, host_writes, models, own, record_calls
 
-from eventlog import Chain, MisuseError, Policy, Session, append, clock, codec, file, read_events
+from eventlog import Chain, MisuseError, Policy, Session, clock, codec, file, known, read_events
 from eventlog.append import Log
 from eventlog.choosing import new_id
 from eventlog.neighbours import Neighbours
-from replay import AttemptFailed, AttemptSucceeded, decide, fold
+from eventlog.reader import Reader
+from replay import AttemptFailed, AttemptSucceeded, ModelState, Recorded, decide, fold
 from replay.events import format_time
 
 CALLS = ("open_append", "lock", "unlock", "identify", "identify_path", "read_at", "write", "written_to", "sync")
@@ -72,20 +73,20 @@ def test_a_healthy_request_looks_once_and_does_nothing_else(path: Path, monkeypa
 def test_what_we_wrote_is_folded_when_it_is_asked_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(path, "process")
     add(log, failure("0"))
-    monkeypatch.setattr(append, "fold", lambda *_: pytest.fail("folded"))
+    monkeypatch.setattr(known, "fold", lambda *_: pytest.fail("folded"))
     with log.mutex():
-        told = [log.add(failure(f"{number}")) for number in range(1, append._BEHIND)]
-    assert [one.position for one in told] == list(range(2, append._BEHIND + 1))
-    assert log.position == append._BEHIND
+        told = [log.add(failure(f"{number}")) for number in range(1, known._BEHIND)]
+    assert [one.position for one in told] == list(range(2, known._BEHIND + 1))
+    assert log.position == known._BEHIND
     assert log.holds(failure("7"))
     monkeypatch.undo()
     check(log, path)
     with log.mutex():
-        for number in range(2 * append._BEHIND):
+        for number in range(2 * known._BEHIND):
             log.add(failure(f"more {number}"))
-    assert len(log._behind) <= append._BEHIND
+    assert len(log._known.behind) <= known._BEHIND
     check(log, path)
-    assert [(one.position, one.offset) for one in read_events(path)][1 : append._BEHIND] == [
+    assert [(one.position, one.offset) for one in read_events(path)][1 : known._BEHIND] == [
         (one.position, one.offset) for one in told
     ]
 
@@ -289,6 +290,29 @@ def test_a_look_waits_for_no_lock(path: Path) -> None:
             assert not thread.is_alive()
     assert found == [state, state, None, None]
     assert memory.glance() == memory.known() == fold(read_events(path))
+
+
+def test_a_look_while_another_thread_reads_tells_nothing_rather_than_the_state_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, other = session_at(path), session_at(path)
+    session.failed("zhipu/glm", reason="timeout")
+    assert session.state.position == 1
+    other.failed("kimi/k1", reason="timeout")
+    feed, seen = Reader.feed, list[ModelState | None]()
+
+    def look_on(reader: Reader, block: bytes) -> list[Recorded]:
+        looker = threading.Thread(target=lambda: seen.append(session.memory.glance()))
+        looker.start()
+        looker.join(20)
+        return feed(reader, block)
+
+    monkeypatch.setattr(Reader, "feed", look_on)
+    assert session.state.position == 2
+    assert seen == [None]
+    after = session.memory.glance()
+    assert after is not None
+    assert list(after.tried) == ["zhipu/glm", "kimi/k1"]
 
 
 def test_a_fork_with_something_not_folded_yet(path: Path) -> None:

@@ -25,27 +25,27 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a torn line is not ended",
         "append",
-        'return b"\\n" if self._reader.open_end else b""',
+        'return b"\\n" if self._known.reader.open_end else b""',
         'return b""',
         "test_cuts.py::test_a_history_cut_at_any_byte_goes_on_from_what_was_whole",
     ),
     (
         "nothing is synced",
         "append",
-        'if self.durability == "disk":\n            self._sync(fd)',
-        'if self.durability == "never":\n            self._sync(fd)',
+        'if self.durability == "disk":\n            self._descriptor.sync()',
+        'if self.durability == "never":\n            self._descriptor.sync()',
         APPEND + "an_event_is_synced_under_the_lock_before_it_is_acknowledged",
     ),
     (
         "an event is acknowledged before its sync",
         "append",
-        "        offset = self._put(fd, lead, record.data, record)\n        self._acknowledged[event.id] = event\n",
-        "        self._acknowledged[event.id] = event\n        offset = self._put(fd, lead, record.data, record)\n",
+        "        offset = self._put(lead, record.data, record)\n        self._acknowledged[event.id] = event\n",
+        "        self._acknowledged[event.id] = event\n        offset = self._put(lead, record.data, record)\n",
         APPEND + "an_event_is_not_acknowledged_while_the_sync_runs",
     ),
     (
         "a new file's name is not synced",
-        "append",
+        "descriptor",
         "            file.sync_folder(self.path.parent)\n",
         "            pass\n",
         APPEND + "a_name_is_made_durable_by_whoever_finds_the_file",
@@ -66,8 +66,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a descriptor is trusted after a failed sync",
-        "append",
-        "            self._forget()  # after a failed sync",
+        "descriptor",
+        "            self.forget()  # after a failed sync",
         "            pass  # after a failed sync",
         APPEND + "after_a_failed_sync_the_descriptor_is_never_used_again",
     ),
@@ -109,15 +109,15 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     # what others do to the file
     (
         "no lock is taken",
-        "append",
+        "descriptor",
         "            file.lock(fd)\n            named",
         "            named",
         APPEND + "an_event_is_synced_under_the_lock_before_it_is_acknowledged",
     ),
     (
         "a file that was replaced while we waited is not noticed",
-        "append",
-        "            if named is not None and named.same_file(self._identity):\n                return named\n",
+        "descriptor",
+        "            if named is not None and named.same_file(self.identity):\n                return named\n",
         "            if named is not None:\n                return named\n",
         APPEND + "a_file_replaced_while_we_wait_for_its_lock_is_left_alone",
     ),
@@ -131,8 +131,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a file that was cut or written anew is not noticed",
         "append",
-        "if size < self._size or file.read_at(",
-        "if size < 0 and file.read_at(",
+        "if identity.size < size or file.read_at(",
+        "if identity.size < 0 and file.read_at(",
         APPEND + "refresh_sees_what_others_wrote_cut_and_replaced",
     ),
     (
@@ -152,29 +152,29 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a file of the same size is taken for the same",
         "append",
-        "len(self._edge)) != self._edge:",
+        "len(edge)) != edge:",
         "0):",
         "test_append_shortcuts.py::test_a_file_that_only_looks_the_same_is_read_anew",
     ),
     (
         "the parent is our own last line, whoever has written since",
-        "append",
-        "        self._last = None\n        self._size += len(block)\n",
-        "        self._size += len(block)\n",
+        "known",
+        "        self.last = None\n        self.size += len(block)\n",
+        "        self.size += len(block)\n",
         "test_append_shortcuts.py::test_what_a_host_writes_behind_what_is_not_folded_yet_keeps_its_place",
     ),
     (
         "what we wrote ourselves is not folded before the decision",
         "append",
         "decide(self.state)]",
-        "decide(self._state)]",
+        "decide(self._known.state)]",
         "test_append_shortcuts.py::test_a_decision_is_made_of_what_we_wrote_ourselves",
     ),
     (
         "a look takes what is not folded yet for nothing",
         "append",
         "held for ever\n                return None\n",
-        "held for ever\n                return self._state\n",
+        "held for ever\n                return self._known.state\n",
         "test_append_shortcuts.py::test_a_look_waits_for_no_lock",
     ),
     (
@@ -186,7 +186,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a fork is ignored",
-        "append",
+        "descriptor",
         "if self._pid != os.getpid():",
         "if self._pid < 0:",
         APPEND + "a_child_forked_within_an_append_does_not_share_its_lock",
@@ -194,8 +194,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a host in the middle of its line is not waited for",
         "append",
-        "if self._reader.open_end and self._reader.hosted:",
-        "if self._reader.open_end and self._size < 0:",
+        "if self._known.reader.open_end and self._known.reader.hosted:",
+        "if self._known.reader.open_end and self._known.size < 0:",
         APPEND + "a_hosts_torn_line_is_ended_only_after_it_stood_still",
     ),
     (
@@ -215,15 +215,15 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "no parent is named",
         "append",
-        "parent, prev = self._before(fd)\n",
-        "parent, prev = None, self._before(fd)[1]\n",
+        "parent, prev = self._known.before(self._read)\n",
+        "parent, prev = None, self._known.before(self._read)[1]\n",
         APPEND + "the_parent_is_the_last_entry_whoever_wrote_it",
     ),
     (
         "the seal before is not named",
         "append",
-        "parent, prev = self._before(fd)\n",
-        "parent, prev = self._before(fd)[0], None\n",
+        "parent, prev = self._known.before(self._read)\n",
+        "parent, prev = self._known.before(self._read)[0], None\n",
         APPEND + "each_record_names_the_seal_and_the_entry_before_it",
     ),
     # a host's own file
@@ -279,8 +279,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a transcript is made in its host's place",
         "openclaw/hosted",
-        "create=create and not self._inside",
-        "create=create",
+        "self._descriptor.creates = beside",
+        "self._descriptor.creates = True",
         HOST + "a_transcript_that_goes_while_we_append_is_not_made_anew",
     ),
     (
@@ -464,7 +464,11 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
 ]
 
 CONTROL = Mutant(
-    "a comment", "append", "# after a failed sync the system may", "# the system, after a failed sync, may", "eventlog"
+    "a comment",
+    "descriptor",
+    "# after a failed sync the system may",
+    "# the system, after a failed sync, may",
+    "eventlog",
 )
 
 

@@ -60,6 +60,9 @@ class HostLog(Log):
         self._since = 0.0
         base, self._earlier = _told(self._transcript, protection) if beside else (INITIAL, frozenset[str | None]())
         super().__init__(self._companion if beside else self._transcript, durability, base, protection)
+        # The descriptor may stay open between appends: the host replaces the file under its lock only, so that no
+        # append finds the path naming another file after its look. And open, its inode can't be another file's.
+        self._descriptor.creates = beside  # a transcript is its host's to make
 
     def current(self) -> bool:
         return super().current() and not (self._inside and file.exists(self._companion))
@@ -110,35 +113,30 @@ class HostLog(Log):
             named = super()._lock()
         return named
 
-    def _open(self, *, create: bool) -> int | None:
-        # The descriptor may stay open between appends: the host replaces the file under its lock only, so that no
-        # append finds the path naming another file after its look. And open, its inode can't be another file's.
-        return super()._open(create=create and not self._inside)  # a transcript is its host's to make
-
     def _write(self, event: Event) -> Recorded:
         if self._inside and time.monotonic() - self._since > LONGEST_HOLD:
-            if self._fd is not None:
-                self._sync(self._fd)  # who wants one sync for all will look for the rest only
+            if self._descriptor.fd is not None:
+                self._descriptor.sync()  # who wants one sync for all will look for the rest only
             self._go_beside()
             self._catch_up(super()._lock())
         return super()._write(event)
 
-    def _end_of_torn(self, fd: int) -> bytes:
-        if self._inside and self._reader.open_end:
+    def _end_of_torn(self) -> bytes:
+        if self._inside and self._known.reader.open_end:
             return b"\n"  # under the host's lock nobody is in the middle of a line: whoever began it is dead
-        return super()._end_of_torn(fd)
+        return super()._end_of_torn()
 
     def _go_beside(self) -> None:
         """From here on the companion. What we have acknowledged and the transcript lacks is written there again."""
-        self._forget()  # with a lock that it may hold
+        self._descriptor.forget()  # with a lock that it may hold
         with _locked(self._transcript):
             base, earlier = _told(self._transcript, self.protection)
             if not file.exists(self._companion):
                 file.close(file.open_append(self._companion, create=True))
         known = self._acknowledged.items()
         self._acknowledged = OrderedDict((key, event) for key, event in known if key not in earlier)
-        self._base, self._earlier, self._identity = base, earlier, None
-        self.path, self._inside, self._settled = self._companion, False, True
+        self._base, self._earlier, self._inside, self._settled = base, earlier, False, True
+        self._descriptor.path, self._descriptor.creates, self._descriptor.identity = self._companion, True, None
         self._begin()
         self._hold.close()
 
