@@ -105,6 +105,6 @@ def usual(lines: Sequence[bytes], prev: str | None, sessions: Collection[str]) -
         return None
     if not {frame.session for frame in frames}.issubset(sessions):
         return None
-    if [1 for event in events if event.timestamp is not None and event.timestamp.tzinfo is not UTC]:
+    if [1 for event in events if (time := event.timestamp) is not None and time.tzinfo is not UTC]:
         return None
     return Usual(events, [frame.id for frame in frames], seals)
