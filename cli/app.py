@@ -32,6 +32,27 @@ COMMANDS: Final = {
 }
 """Where each command is, in the order of the help."""
 
+SUMMARIES: Final = {
+    "demo": "See it work: a gateway is killed in mid-attempt, twice, without switchlog and with it.",
+    "show": "Where a session stands now: which model answers, since when and why, and which ones cool.",
+    "next": "Which model would be asked now, and why not the others.",
+    "replay": "The history of a session, event by event, with the state after each"
+    " (--json: NDJSON, one line an event).",
+    "diff": "What differs between two sessions, two copies of one, or two moments of one.",
+    "pin": "Use this model from now on, whatever the chain says, until it is unpinned; what cools it is lifted.",
+    "unpin": "Take the pin away: the chain decides again.",
+    "clear": "Say that a model, or a whole provider, is mended: its failures are forgotten and it is used again.",
+    "append": "Append events to a transcript: sealed, chained, on the disk when its position is printed.",
+    "import": "Bring the failovers of a gateway's log into the sessions' transcripts; twice is once.",
+    "verify": "Check logs: every line's class, every seal, the chain, the session, proofs and anchors.",
+    "follow": "A session's events as they come; of a folder or a home, a live table of its sessions.",
+    "sessions": "All sessions: the model of each, what cools, the latest event, and its health"
+    " (--json: NDJSON, one a line).",
+    "audit": "Findings, worst first, with the events that show them and what to do; then figures by model.",
+    "repair": "Mend a log: take out NULs, give glued lines a line each, record the damage that stays as known.",
+}
+"""What the help says of each: its first line, so that the help need not import them all."""
+
 
 class _Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -48,6 +69,10 @@ class _Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        listed: dict[str, Any] = {name: TyperCommand(name, help=summary) for name, summary in SUMMARIES.items()}
+        TyperGroup(commands=listed).format_commands(ctx, formatter)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         # Who mistypes one gets all of them, to be told which one is meant.
