@@ -1,6 +1,7 @@
 """Profiles for the property tests; ``HYPOTHESIS_PROFILE`` chooses one."""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, Phase, settings
 
@@ -19,3 +20,7 @@ settings.register_profile(
 )
 settings.register_profile("control", settings.get_profile("mutant"), max_examples=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Who runs the tests in the background of a shell hands down an ignored Ctrl-C, and our commands would rightly ignore it
+# too; what is handled here, a new process has as it should be.
+signal.signal(signal.SIGINT, signal.default_int_handler)
