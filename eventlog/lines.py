@@ -46,7 +46,7 @@ DAMAGE: Final = frozenset({Kind.CORRUPT, Kind.ALTERED, Kind.MISPLACED, Kind.CONF
 class Piece:
     """A piece of a log as its bytes alone tell.
 
-    ``kind`` is None where the neighbours have a say (see reader): with ``fields``, a decoded record or bare event
+    ``kind`` is None where the neighbours have a say (see judge, tally): with ``fields``, a decoded record or bare event
     (``seal``: its right seal); without, the beginning of a record that was cut short.
     """
 

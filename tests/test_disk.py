@@ -20,7 +20,7 @@ from torture.rows import Row
 
 from eventlog import Report, Session, file
 from eventlog.append import Log
-from eventlog.reader import Reader
+from eventlog.judge import Judge
 
 LOG = ROOT / "17a309d8.jsonl"
 
@@ -248,7 +248,7 @@ def only_noted(disk: Disk, *_: object) -> None:
         (Disk, "sync_folder", only_noted, "lost file", "lost"),
         (Log, "_end_of_torn", lambda *_: b"", "torn end", "foreign"),
         (Report, "damaged", property(lambda _: False), "phantom write", "silent"),
-        (Reader, "_belongs", lambda *_, **__: True, "stale records", "accepted"),
+        (Judge, "_belongs", lambda *_, **__: True, "stale records", "accepted"),
         (Session, "degraded", "full", "ENOSPC", "wrong"),
     ],
     ids=["sync", "sync: zeros", "sync: hole", "folder sync", "heal", "gap", "session", "degraded"],

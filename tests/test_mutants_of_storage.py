@@ -335,14 +335,14 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "no session is checked",
-        "reader",
+        "judge",
         'if not self._belongs(session if isinstance(session, str) else "", begins=fields.get("prev") is None):',
         "if not session:",
         READER + "a_record_of_another_session_is_misplaced_and_not_in_the_chain",
     ),
     (
         "a gap is not told",
-        "reader",
+        "judge",
         "            self.report.gaps += 1\n",
         "",
         READER + "a_removed_record_leaves_a_gap",
@@ -363,14 +363,14 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a copy of an event is a new event",
-        "reader",
-        "            earlier = self._ids.get(event_id)\n",
+        "judge",
+        "            earlier = self.ids.get(event_id)\n",
         "            earlier = None\n",
         READER + "a_second_copy_of_an_event_is_applied_once",
     ),
     (
         "a second event under a taken id is a copy",
-        "reader",
+        "judge",
         "return Kind.DUPLICATE if earlier == digest else Kind.CONFLICT",
         "return Kind.DUPLICATE",
         READER + "another_event_under_a_taken_id_is_a_conflict_and_the_first_stands",
@@ -385,21 +385,21 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     # tampering
     (
         "a wrong proof counts",
-        "reader",
+        "judge",
         "return proof is not Proof.WRONG",
         "return True",
         KEYS + "a_proof_of_another_key_under_this_ones_name_is_altered",
     ),
     (
         "an unsigned record behind signed ones counts",
-        "reader",
+        "judge",
         "return sealed and not self.report.proven",
         "return sealed",
         KEYS + "what_is_older_than_the_keys_counts_and_what_comes_unsigned_behind_them_does_not",
     ),
     (
         "a bare event counts where a key is set",
-        "reader",
+        "judge",
         "return sealed and not self.report.proven",
         "return not self.report.proven",
         KEYS + "a_bare_event_counts_only_where_that_is_accepted",
@@ -413,9 +413,9 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "an unsigned repair is believed where a key is set",
-        "reader",
-        "and (not keyed or proof is Proof.RIGHT):",
-        "and (not keyed or proof is not Proof.WRONG):",
+        "judge",
+        "and (not self.keyed or proof is Proof.RIGHT):",
+        "and (not self.keyed or proof is not Proof.WRONG):",
         "test_tampering.py::test_an_unsigned_repair_makes_nothing_known_where_a_key_is_set",
     ),
     (
