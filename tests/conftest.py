@@ -6,6 +6,7 @@ import signal
 from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile("default", deadline=None, max_examples=200, print_blob=True)
+settings.register_profile("brief", settings.get_profile("default"), max_examples=50)
 settings.register_profile("long", settings.get_profile("default"), max_examples=5000)
 # One failing example is enough to catch a mutant, so nothing is shrunk, kept or told twice. Slowness is no catch.
 settings.register_profile(
