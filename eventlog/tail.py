@@ -82,6 +82,7 @@ class Tail:
         self._polling = file.network_file_system(where) is not None if polling is None else polling
         self._files: deque[int] = deque()  # the one that is read, and those that took its name since
         self._offset = 0
+        self._dry = False  # whether it was read to its end
         self._edge = b""
         self._succeeded: float | None = None  # since when somebody writes to a later one
         self._watcher: RustNotify | None = None
@@ -142,7 +143,7 @@ class Tail:
         if self._watcher is None:
             self.stop.wait(min(POLL, longest))
         else:
-            stirred = _Stirred(self.stop, [*self._files, *(() if beside is None else beside._files)])
+            stirred = _Stirred(self.stop, self._ends() + ([] if beside is None else beside._ends()))
             if self._watcher.watch(2 * STEP, STEP, max(1, round(longest * 1000)), stirred) == "signal":
                 raise KeyboardInterrupt
         self._look()  # who doesn't read now, for want of room, still sees each file that takes the name
@@ -192,12 +193,21 @@ class Tail:
             self._offset, self._edge = 0, b""
             data = file.read_at(fd, 0, file.BLOCK)
         new = data[len(self._edge) :]
-        if not new:
+        self._dry = not new
+        if self._dry:
             return None
         chunk = Chunk(new, self._offset == 0)
         self._offset += len(new)
         self._edge = data[-_EDGE:]
         return chunk
+
+    def _ends(self) -> list[tuple[int, int]]:
+        """The files, and where each of them ended: what was read to its end, there, whatever has come since."""
+        ends = [(fd, _end(fd)) for fd in self._files]
+        if ends and self._dry:
+            ends[0] = (self._files[0], self._offset)
+        self._dry = False  # told once: who waits again without reading has no room to read it
+        return ends
 
     def _over(self) -> bool:
         """Whether the file that is read is done: others write to the next one, and nobody to this one any more."""
@@ -211,7 +221,7 @@ class Tail:
 
     def _leave(self) -> None:
         file.close(self._files.popleft())
-        self._offset, self._edge, self._succeeded = 0, b"", None
+        self._offset, self._edge, self._dry, self._succeeded = 0, b"", False, None
 
     def _watch(self) -> bool:
         """Let the system tell of changes in the folders concerned; whether that has begun only now."""
@@ -247,9 +257,9 @@ class _Stirred:
     of a file is the cheapest question about it (``fstat`` costs three times as much).
     """
 
-    def __init__(self, stop: threading.Event, files: list[int]) -> None:
+    def __init__(self, stop: threading.Event, ends: list[tuple[int, int]]) -> None:
         self._stop = stop
-        self._ends = [(fd, _end(fd)) for fd in files]
+        self._ends = ends
 
     def is_set(self) -> bool:
         if self._stop.is_set():

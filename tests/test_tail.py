@@ -288,6 +288,26 @@ def test_what_is_appended_is_seen_within_milliseconds(tmp_path: Path) -> None:
     assert latencies[10] < 0.1  # 2 ms where nothing else runs; far below the second after which it looks anyway
 
 
+def test_what_comes_between_the_last_read_and_the_wait_ends_the_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "NET", 10 * DEADLINE)
+    log, elsewhere = tmp_path / "logs" / "g.log", tmp_path / "other.log"
+    log.parent.mkdir()
+    add(log, "a")
+    elsewhere.hardlink_to(log)  # what is done by this name nobody tells of
+    with Tail(log) as tailed:
+        assert tailed.read() is not None
+        assert tailed.read() is None
+        add(elsewhere, "b")
+        watchdog = threading.Timer(DEADLINE, tailed.stop.set)
+        watchdog.start()
+        tailed.wait()
+        watchdog.cancel()
+        assert not tailed.stop.is_set()
+        assert tailed.read() is not None
+
+
 def test_growth_is_seen_also_where_nobody_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a file with two names, only what is done by the name in the watched folder is told."""
     monkeypatch.setattr(tail, "NET", 10 * DEADLINE)
