@@ -61,7 +61,7 @@ _REPEAT: Final = """
 ## How to repeat it
 
 ```sh
-make bench                                            # all of it, five minutes and the making of the data; writes this page
+make bench                                            # all of it, in five minutes behind the making of the data
 .venv/bin/python -m benchmarks --quick                # small data, a look
 .venv/bin/python -m benchmarks --only scan,append     # some groups; the page stays as it is
 .venv/bin/python -m benchmarks --data /var/tmp/bench  # keep the data (6 GB), and use it again
