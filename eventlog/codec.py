@@ -7,7 +7,8 @@ Law: bytes and values, no files. What leaves here is one flat JSON object in UTF
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import orjson
 from msgspec import UNSET, Struct, defstruct, field
@@ -19,7 +20,7 @@ from eventlog.errors import MisuseError
 from eventlog.protection import OPEN, Protection
 from eventlog.seal import TAIL, seal
 from replay import AttemptFailed, Event, ModelSwitch, fields_from_event
-from replay.events import KNOWN_FIELDS, MAX_INTEGER, NOTHING, format_time, is_complete
+from replay.events import FIELDS, KNOWN_FIELDS, MAX_INTEGER, NOTHING, format_time, is_complete
 
 VERSION: Final = 1
 LONGEST: Final = 16 * 1024
@@ -36,16 +37,16 @@ _INTEGER_KEY: Final = re.compile(r"\d+")
 
 
 class Record(Struct, frozen=True, gc=False):
-    """A sealed record: its bytes without a newline, and its event's id, as it is written."""
+    """A sealed record: its bytes without a newline, and its event's id, as it is written.
+
+    ``event``: what it is read back as, but for the ``session``; None where only reading it tells.
+    """
 
     data: bytes
     id: object
     seal: str
-
-    @property
-    def fields(self) -> dict[str, object]:
-        """What decoding it gives."""
-        return decode(self.data) or {}
+    session: str
+    event: Event | None = None
 
 
 def encode(
@@ -63,7 +64,8 @@ def encode(
     body = _at_once(event, session, parent_id, prev)
     if body is not None and len(body) < LONGEST - TAIL and protection.keys is None:
         record = seal(body)
-        return Record(record, event.id, record[-34:-2].decode("ascii"))
+        read_back = event if _is_exact(event.timestamp) else None
+        return Record(record, event.id, record[-34:-2].decode("ascii"), session, read_back)
     fields = fields_from_event(event)
     _check(event, fields)
     # The order is the format's: what every record has comes first, and keeps its place as the fields are filled in.
@@ -78,38 +80,38 @@ def encode(
         longest = max(ordered, key=lambda key: len(str(ordered[key])))
         raise MisuseError(f"an event of {len(record)} bytes is longer than {LONGEST}: shorten its {longest!r}")
     event_id = ordered["id"] if body.isascii() else (decode(record) or {}).get("id")  # a lone surrogate was replaced
-    return Record(record, event_id, record[-34:-2].decode("ascii"))
+    return Record(record, event_id, record[-34:-2].decode("ascii"), session)
 
 
 def _form(kind: type[Event]) -> type[Struct]:
     """Of a kind of events, the record up to its seal: fields that are unset are left out."""
-    own = zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
-    keys = ["id", "parentId", "timestamp", "session", *(key for name, key in own if name not in _FIRST), "v", "prev"]
+    own = [key for attribute, key, _ in FIELDS[kind] if attribute not in _FIRST]
+    keys = ["id", "parentId", "timestamp", "session", *own, "v", "prev"]
     fields = [(f"_{key}", Any, field(name=key)) for key in keys]
     return defstruct(f"{kind.__name__}Form", fields, tag_field="type", tag=kind.__struct_config__.tag, gc=False)
 
 
-_FIRST: Final = ("id", "timestamp", "session", "extra")
-_FORMS: Final = {kind: _form(kind) for kind in get_args(Event)}
+_FIRST: Final = ("id", "timestamp", "session")
+_FORMS: Final = {kind: _form(kind) for kind in FIELDS}
+_TYPES: Final = {kind: [wanted for name, _, wanted in FIELDS[kind] if name != "timestamp"] for kind in FIELDS}
 _FORM_ENCODER: Final = Encoder()
 
 
 def _at_once(event: Event, session: str, parent_id: str | None, prev: str | None) -> bytes | None:
-    """The record up to its seal, if there is nothing unusual about the event; None where it needs a closer look.
+    """The record up to its seal, if it is read back as what the event is; None where it needs a closer look.
 
     It is the same as that look finds, in a third of the time. Most of all, it is little code: between two syncs the
     processor forgets much of it, and each step costs ten times what it does in a loop.
     """
     if event.extra is not NOTHING or not is_complete(event):
         return None
-    event_id, timestamp, told, *rest = astuple(event)
-    del rest[1]  # between the turn and the kind's own fields: what is extra, which is nothing
+    event_id, timestamp, told, turn, _, *rest = astuple(event)
     own: list[object] = []
-    for value in (event_id, told, *rest):
-        if type(value) is str or (type(value) is int and abs(value) <= MAX_INTEGER):
-            own.append(value)
-        elif value is None:
+    for value, wanted in zip((event_id, told, turn, *rest), _TYPES[type(event)], strict=True):
+        if value is None:
             own.append(UNSET)
+        elif type(value) is wanted and (0 <= value <= MAX_INTEGER if isinstance(value, int) else value):
+            own.append(value)
         else:
             return None
     if isinstance(event, ModelSwitch):
@@ -120,6 +122,11 @@ def _at_once(event: Event, session: str, parent_id: str | None, prev: str | None
         return _FORM_ENCODER.encode(form)[:-1]
     except UnicodeEncodeError:  # a lone surrogate
         return None
+
+
+def _is_exact(time: datetime | None) -> bool:
+    """Whether a time is read back as it is: in UTC, and no finer than a file's."""
+    return time is None or (time.tzinfo is UTC and type(time) is datetime and time.microsecond % 1000 == 0)
 
 
 def header(session: str, timestamp: str, cwd: str) -> bytes:

@@ -163,10 +163,10 @@ def exists(path: str | Path) -> bool:
 
 def read_at(fd: int, offset: int, size: int) -> bytes:
     """At most ``size`` bytes from ``offset``; fewer only at the end of the file."""
-    if 0 < size <= BLOCK and len(part := os.pread(fd, size, offset)) == size:
-        return part  # nearly always: in one piece
-    parts = []
+    parts = list[bytes]()
     while size > 0 and (part := os.pread(fd, min(size, BLOCK), offset)):
+        if len(part) == size and not parts:
+            return part  # nearly always: in one piece
         parts.append(part)
         offset += len(part)
         size -= len(part)

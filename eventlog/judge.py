@@ -14,6 +14,7 @@ from collections.abc import Collection, MutableMapping, Sequence
 from msgspec.structs import replace
 
 from eventlog import codec
+from eventlog.codec import Record
 from eventlog.keys import Proof
 from eventlog.lines import Kind, Piece
 from eventlog.protection import Protection
@@ -76,14 +77,27 @@ class Judge:
     def usual(self, lines: Sequence[bytes]) -> Usual | None:
         """The records that these lines are, if :meth:`record` would let each of them count and tell nothing of it;
         else None, and nothing has happened. No keys are asked."""
-        records = usual(lines, self.report.last_seal, self._names)
-        if records is None or not self._wanted.isdisjoint(records.seals) or not self._are_new(records):
+        found = usual(lines, self.report.last_seal, self._names)
+        return found if found is not None and self._take(found) else None
+
+    def written(self, records: Sequence[Record]) -> Usual | None:
+        """The same of records that this process has just sealed and chained itself, as this file's session."""
+        events = [replace(one.event, session=one.session) for one in records if one.event is not None]
+        ids = [one.id for one in records if isinstance(one.id, str)]
+        if not len(events) == len(ids) == len(records):
             return None
+        found = Usual(events, ids, [one.seal for one in records])
+        return found if self._take(found) else None
+
+    def _take(self, records: Usual) -> bool:
+        """Let them count, if their ids are new and nobody has asked for their places."""
+        if not self._wanted.isdisjoint(records.seals) or not self._are_new(records):
+            return False
         self._tally.settle(goes_on=True)
-        self.position += len(lines)
+        self.position += len(records.ids)
         self._sealed_before = True
         self.report.last_seal, self.report.before_last = records.seals[-1], self.position - 1
-        return records
+        return True
 
     def _are_new(self, records: Usual) -> bool:
         """Whether no event of theirs was there before; then they are known from now on."""

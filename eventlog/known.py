@@ -92,11 +92,7 @@ class Known:
     def fold_own(self) -> None:
         """Read and fold what we have written ourselves."""
         if self.behind:
-            records = list(self.behind.values())
-            # To read many at once costs half of what to take in each of them does; to read one, twice as much.
-            lines = b"".join([record.data + b"\n" for record in records])
-            found = self.reader.own(records[0]) if len(records) == 1 else self.reader.feed(lines)
-            self._folded = fold(found, self._folded)
+            self._folded = fold(self.reader.own(list(self.behind.values())), self._folded)
             self.now, self.state = self.reader, self._folded
             self.behind = {}  # last of all: without it, the state is the one to tell
 

@@ -9,8 +9,8 @@ report says of a piece the tally's. Whole lines of every day go many at once; th
 
 import copy
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from itertools import count
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import accumulate, count
 from typing import Final
 
 from eventlog import codec
@@ -22,7 +22,7 @@ from eventlog.report import Report
 from eventlog.scan import pieces
 from eventlog.split import Splitter, Stretch, Text
 from eventlog.tally import Tally
-from eventlog.usual import LONGEST_ID
+from eventlog.usual import LONGEST_ID, Usual
 from replay import Recorded
 
 _PARENTS: Final = 16
@@ -106,14 +106,10 @@ class Reader:
         lines, own = self._look.over(block, begin)
         size, found = self.report.size - begin, list[Recorded]()
         if own:
-            first = self.position + 1
             records = self._judge.usual([block[at : behind - 1] for at, behind in own])
             if records is None:
                 return None
-            found = list(map(Recorded, records.events, count(first), [size + at for at, _ in own]))
-            self.report.pieces[Kind.EVENT.value] += len(own)
-            self.last_id = records.ids[-1]
-            self.foreign.clear()
+            found = self._usual(records, [size + at for at, _ in own])
         if lines > len(own):
             self.hosted = True
             self.report.pieces[Kind.FOREIGN.value] += lines - len(own)
@@ -123,15 +119,28 @@ class Reader:
         self._splitter.skip(end - begin)
         return found
 
-    def own(self, record: codec.Record) -> list[Recorded]:
-        """What :meth:`feed` would give for a record that was just written behind whole lines, and its newline."""
-        found: list[Recorded] = []
-        piece = Piece(self.report.size, len(record.data) + 1, None, record.fields, record.seal, record.data)
-        self.report.size += piece.length
-        self._splitter.skip(piece.length)
-        self._piece(piece, found, None)
-        self._tally.line += 1
+    def own(self, written: Sequence[codec.Record]) -> list[Recorded]:
+        """What :meth:`feed` would give for records that were just written behind whole lines, each with its newline.
+
+        Of the usual ones what they say is known, and nothing is decoded.
+        """
+        records = self._judge.written(written)
+        if records is None:
+            return self.feed(b"".join([one.data + b"\n" for one in written]))
+        *places, end = accumulate([len(one.data) + 1 for one in written], initial=self.report.size)
+        found = self._usual(records, places)
+        self._tally.line += len(written)
+        self._splitter.skip(end - self.report.size)
+        self.report.size = end
         return found
+
+    def _usual(self, records: Usual, places: Sequence[int]) -> list[Recorded]:
+        """Records that count, by the judge: each an event, and where it stands."""
+        first = self.position - len(places) + 1
+        self.report.pieces[Kind.EVENT.value] += len(places)
+        self.last_id = records.ids[-1]
+        self.foreign.clear()
+        return list(map(Recorded, records.events, count(first), places))
 
     def finish(self) -> list[Recorded]:
         """The events of an unterminated last line; judges what waited for a next record. Call it once, at the end."""

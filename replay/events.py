@@ -15,10 +15,11 @@ checks what a program puts in, that is done where an event is written.
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
 from msgspec.structs import astuple, replace
+from msgspec.structs import fields as declared
 
 MAX_INTEGER: Final = 2**53 - 1
 """The largest integer that JavaScript gives back unchanged."""
@@ -146,18 +147,18 @@ _KINDS: Final[tuple[type[Event], ...]] = (AttemptFailed, AttemptSucceeded, Model
 _CLASSES: Final[Mapping[str, type[Event]]] = {str(kind.__struct_config__.tag): kind for kind in _KINDS}
 _NAMES: Final[Mapping[type[Event], str]] = {kind: name for name, kind in _CLASSES.items()}
 
-_INTEGERS: Final = frozenset(
-    {"status", "retry_after_ms", "duration_ms", "seen", "zeros", "corrupt", "altered", "misplaced", "conflict", "gaps"}
-)
-# Of each class the file's fields in their order, as (attribute, field name, type).
-_FIELDS: Final[Mapping[type[Event], tuple[tuple[str, str, type], ...]]] = {
-    kind: tuple(
-        (attribute, key, datetime if attribute == "timestamp" else int if attribute in _INTEGERS else str)
-        for attribute, key in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
-        if attribute != "extra"
-    )
+
+def _type_of(annotation: object) -> type:
+    """Of a field by its declaration: text, a count, or a time."""
+    kinds = (annotation, *get_args(annotation))
+    return int if Count in kinds else datetime if Time in kinds else str
+
+
+FIELDS: Final[Mapping[type[Event], tuple[tuple[str, str, type], ...]]] = {
+    kind: tuple((one.name, one.encode_name, _type_of(one.type)) for one in declared(kind) if one.name != "extra")
     for kind in _KINDS
 }
+"""Of each class the file's fields in their order, as (attribute, field name, type)."""
 
 _WITH_FRACTION: Final = len("2026-04-02T04:55:40.889000Z")
 
@@ -165,7 +166,7 @@ EVENT_TYPES: Final = frozenset(_CLASSES)
 """The ``type`` values that this version understands."""
 
 KNOWN_FIELDS: Final[Mapping[str, frozenset[str]]] = {
-    name: frozenset({"type", *(key for _, key, _ in _FIELDS[kind])}) for name, kind in _CLASSES.items()
+    name: frozenset({"type", *(key for _, key, _ in FIELDS[kind])}) for name, kind in _CLASSES.items()
 }
 """Event type to the field names that it defines; what a writer of events may not use for something else."""
 
@@ -192,7 +193,7 @@ def event_from_fields(fields: Mapping[str, object], without: frozenset[str] = fr
                 return replace(event, extra=extra) if extra else event
     values: dict[str, object] = {}
     used = {"type"}
-    for attribute, key, wanted in _FIELDS[kind]:
+    for attribute, key, wanted in FIELDS[kind]:
         value = fields.get(key)
         usable = _usable(value, wanted)
         if usable is not None:

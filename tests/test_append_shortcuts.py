@@ -4,8 +4,10 @@ Law: a short way gives what the long one gives. Where a file was cut, replaced, 
 fork, the long one is gone.
 """
 
+import contextlib
 import os
 import random
+import tempfile
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -25,8 +27,8 @@ from eventlog.append import Log
 from eventlog.choosing import new_id
 from eventlog.neighbours import Neighbours
 from eventlog.reader import Reader
-from replay import AttemptFailed, AttemptSucceeded, ModelState, Recorded, decide, fold
-from replay.events import format_time
+from replay import AttemptFailed, AttemptSucceeded, ModelState, Recorded, decide, event_from_fields, fold
+from replay.events import NOTHING, format_time
 
 CALLS = ("open_append", "lock", "unlock", "identify", "identify_path", "read_at", "write", "written_to", "sync")
 
@@ -138,6 +140,34 @@ def test_what_a_host_writes_behind_what_is_not_folded_yet_keeps_its_place(path: 
         log.add(failure("4"))
     assert [one["parentId"] for one in own(path)] == [None, "1", "c0ffee01", "3"]
     check(log, path)
+
+
+def plain(event: Any) -> Any:
+    """As a session makes them: nothing beyond the known fields, an id, a time of whole milliseconds."""
+    return replace(event, extra=NOTHING, id=new_id(), timestamp=clock.now())
+
+
+@given(st.lists(events() | odd_events() | events().map(plain), max_size=9), st.sets(st.integers(0, 8)))
+def test_what_we_wrote_is_known_as_it_is_read(made: list[Any], asked: set[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{SESSION}.jsonl"
+        log = Log(path, "process")
+        add(log, failure("first"))
+        for number, event in enumerate(made):
+            with log.mutex(), contextlib.suppress(MisuseError, OverflowError):
+                log.add(event)
+            if number in asked:
+                check(log, path)
+        check(log, path)
+        whole = Reader(log.session)
+        found = whole.feed(path.read_bytes())
+        mine = log._known.reader
+        assert log.state == fold(found)
+        assert mine._judge.ids == whole._judge.ids
+        assert vars(mine._tally) | {"report": 0} == vars(whole._tally) | {"report": 0}
+        assert mine.report == whole.report
+        assert (mine.last_id, mine.foreign, mine.position) == (whole.last_id, whole.foreign, whole.position)
+        assert mine._splitter.offset == whole._splitter.offset
 
 
 # who else writes
@@ -390,8 +420,11 @@ def test_a_record_made_at_once_is_the_one_made_with_care(
             record = codec.encode(event, session="s", parent_id=parent, prev=parent)
         except (MisuseError, OverflowError) as error:  # a time of the year 1 or 9999 in another zone
             return repr(error)
-        assert record.fields["id"] == record.id
-        return record
+        fields = codec.decode(record.data) or {}
+        assert fields["id"] == record.id
+        if record.event is not None:
+            assert replace(record.event, session="s") == event_from_fields(fields, codec.FRAME)
+        return replace(record, event=None)
 
     at_once = made()
     with pytest.MonkeyPatch.context() as patch:

@@ -277,15 +277,15 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "what waited is not judged",
         "judge",
-        "        self._tally.settle(goes_on=True)\n        self.position += len(lines)\n",
-        "        self.position += len(lines)\n",
+        "        self._tally.settle(goes_on=True)\n        self.position += len(records.ids)\n",
+        "        self.position += len(records.ids)\n",
         LAW + "a_torn_line_before_a_block_is_judged_when_the_block_goes_on",
     ),
     (
         "a wanted seal is passed by",
         "judge",
-        "if records is None or not self._wanted.isdisjoint(records.seals) or not",
-        "if records is None or not",
+        "if not self._wanted.isdisjoint(records.seals) or not",
+        "if not",
         LAW + "the_quick_way_does_not_pass_by_a_wanted_seal",
     ),
     (
@@ -305,7 +305,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "positions from the last block's",
         "judge",
-        "        self.position += len(lines)\n",
+        "        self.position += len(records.ids)\n",
         "",
         ODD,
     ),
@@ -319,8 +319,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the host's lines before our last one may be the last entry",
         "reader",
-        "            self.foreign.clear()\n        if lines > len(own):",
-        "        if lines > len(own):",
+        "        self.foreign.clear()\n        return list(map(",
+        "        return list(map(",
         LAW + "a_foreign_line_in_one_block_and_ours_in_the_next_read_the_same",
     ),
     (
