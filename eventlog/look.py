@@ -7,6 +7,7 @@ good record.
 """
 
 import re
+from io import BytesIO
 from itertools import count
 from typing import Final
 
@@ -21,6 +22,9 @@ HEAD_LENGTH: Final = 12
 """Bytes that decide."""
 _KNOWN: Final = 16
 """So many of the host's heads are known by heart; it has a handful of types."""
+
+_SHORT: Final = 2_048
+"""Bytes of a line, on average, below which it is cheaper copied than hopped over."""
 
 _OUR_HEADS: Final = frozenset({b"att", b"mod", b"fai", b"log"})
 _OURS: Final = tuple(HEAD + letters for letters in sorted(_OUR_HEADS))
@@ -44,18 +48,26 @@ def is_candidate(line: bytes) -> bool:
 
 
 class Look:
-    """The look at a whole block of lines: it hops from newline to newline and touches nothing between.
+    """The look at a whole block of lines: it touches both ends of each and nothing between.
 
     A host begins nearly all of its lines with one of a few heads. They are remembered, so that such a line costs a
-    comparison of its head and of one byte of its tail.
+    comparison of its head and of one byte of its tail. Where lines are long, it hops from newline to newline; where
+    they are short, to copy each costs less than a hop.
     """
 
     def __init__(self) -> None:
         self._foreign: tuple[bytes, ...] = (b"\0",)  # which no line that comes here holds
+        self._short = False  # what the last block's lines were
 
-    def over(self, block: bytes, begin: int) -> tuple[int, list[tuple[int, int]]]:
-        """How many whole lines stand behind ``begin``, where a line begins, and where those lie that
-        :func:`is_candidate` or are blank: from their first byte to behind their newline. The block holds no NUL."""
+    def over(self, block: bytes, begin: int, end: int) -> tuple[int, list[tuple[int, int]]]:
+        """How many lines stand between ``begin``, where a line begins, and ``end``, where the block's last one ends,
+        and where those lie that :func:`is_candidate` or are blank: from their first byte to behind their newline. The
+        block holds no NUL."""
+        lines, found = self._copied(block, begin, end) if self._short else self._hopped(block, begin)
+        self._short = end - begin < lines * _SHORT
+        return lines, found
+
+    def _hopped(self, block: bytes, begin: int) -> tuple[int, list[tuple[int, int]]]:
         find, starts, most = block.find, block.startswith, self._foreign[0]
         found, at = list[tuple[int, int]](), begin
         for lines in count():  # a third of the cost of counting the newlines afterwards
@@ -67,14 +79,37 @@ class Look:
             elif starts(_OURS, at):
                 found.append((at, behind))
             elif not starts(self._foreign, at) or seal.may_end(block, behind):
-                line = block[at : behind - 1]
-                if is_candidate(line) or not line.strip():
+                if self._is_found(block[at : behind - 1]):
                     found.append((at, behind))
-                elif _is_decided(line) and len(self._foreign) < _KNOWN:
-                    self._foreign = (line[:HEAD_LENGTH], *self._foreign)
-                    most = self._foreign[0]
+                most = self._foreign[0]
             at = behind
         raise AssertionError("a block has an end")
+
+    def _copied(self, block: bytes, begin: int, end: int) -> tuple[int, list[tuple[int, int]]]:
+        found, most, lines = list[tuple[int, int]](), self._foreign[0], 0
+        stream = BytesIO(block)
+        stream.seek(begin)
+        for lines, line in enumerate(stream, 1):  # noqa: B007  (their number is the answer)
+            if line.startswith(most) and line[-3] != _QUOTE:
+                continue
+            if line.startswith(_OURS):
+                found.append((stream.tell() - len(line), stream.tell()))
+            elif not line.startswith(self._foreign) or seal.may_end(line, len(line)):
+                if self._is_found(line[:-1]):
+                    found.append((stream.tell() - len(line), stream.tell()))
+                most = self._foreign[0]
+        if end == len(block):
+            return lines, found
+        return lines - 1, [one for one in found if one[1] <= end]  # the last one has no newline yet
+
+    def _is_found(self, line: bytes) -> bool:
+        """Whether a line, without its newline, is a candidate or blank. If its head alone says no, that is
+        remembered."""
+        if is_candidate(line) or not line.strip():
+            return True
+        if _is_decided(line) and len(self._foreign) < _KNOWN:
+            self._foreign = (line[:HEAD_LENGTH], *self._foreign)
+        return False
 
     def is_over(self, head: bytes, block: bytes, behind: int) -> bool:
         """Whether a line that began with ``head`` in an earlier block and ends before ``behind`` is none of ours."""

@@ -103,7 +103,7 @@ class Reader:
     def _quickly(self, block: bytes, begin: int, end: int) -> list[Recorded] | None:
         """What :meth:`_exactly` would say of these whole lines, if all that can be ours is usual; else None, and
         nothing has happened."""
-        lines, own = self._look.over(block, begin)
+        lines, own = self._look.over(block, begin, end)
         size, found = self.report.size - begin, list[Recorded]()
         if own:
             records = self._judge.usual([block[at : behind - 1] for at, behind in own])

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from logs import OTHER, SESSION, STAMP, any_bytes, header, message, sealed, ten_events
 
 from eventlog import codec
+from eventlog.look import Look
 from eventlog.reader import Reader
 from eventlog.split import LONGEST
 from replay import Recorded, event_from_fields, events
@@ -427,6 +428,18 @@ class Watched(Reader):
         return found
 
 
+class Kept(Look):
+    """A look that always copies lines, or never."""
+
+    def __init__(self, *, short: bool) -> None:
+        super().__init__()
+        self.short = short
+
+    def over(self, block: bytes, begin: int, end: int) -> tuple[int, list[tuple[int, int]]]:
+        self._short = self.short
+        return super().over(block, begin, end)
+
+
 class Exact(Reader):
     """A reader that goes line by line, always."""
 
@@ -481,12 +494,20 @@ def same(
     then: Sequence[bytes] = AFTERWARDS,
 ) -> Taken:
     """The readers agree on the data, which the quick one gets in ``blocks``; how much of it went the quick way."""
-    watched = Watched(name, wanted=wanted)
-    quick, exact = told(watched, blocks or [data], then), told(Exact(name, wanted=wanted), [data], then)
+    hops, copies = (Watched(name, wanted=wanted) for _ in "12")
+    hops._look, copies._look = Kept(short=False), Kept(short=True)
+    parts = list(blocks or [data])
+    quick, short, exact = (
+        told(hops, parts, then),
+        told(copies, parts, then),
+        told(Exact(name, wanted=wanted), [data], then),
+    )
     taken: list[Taken] = []
-    for one, other in zip(quick, exact, strict=True):  # step by step: their reports live on
-        assert one == other
-        taken.append(Taken(watched.lines, watched.events))
+    for one, other, right in zip(quick, short, exact, strict=True):  # step by step: their reports live on
+        assert one == right
+        assert other == right
+        assert (hops.lines, hops.events) == (copies.lines, copies.events)
+        taken.append(Taken(hops.lines, hops.events))
     return taken[0]
 
 
