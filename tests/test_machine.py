@@ -318,5 +318,5 @@ def test_a_log_and_its_sessions_agree_with_a_list_of_events() -> None:
 
 @pytest.mark.slow
 def test_a_log_and_its_sessions_agree_with_a_list_of_events_for_long() -> None:
-    long = settings(settings.get_profile("long"), max_examples=250, stateful_step_count=50)
+    long = settings(settings.get_profile("long"), max_examples=150, stateful_step_count=50)
     run_state_machine_as_test(LogMachine, settings=long)
