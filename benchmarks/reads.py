@@ -37,7 +37,7 @@ COUNTS: Final = {"duckdb": "duck", "polars": "frames"}
 _STANDINGS: Final = """
 import sys
 from datetime import UTC, datetime
-from eventlog.standing import Question
+from eventlog.row import Question
 from eventlog.standings import listed, standings
 if __name__ == "__main__":
     sessions, _ = listed(sys.argv[1])

@@ -11,7 +11,8 @@ from itertools import chain as joined
 
 from eventlog import Events, UnreadableError, logs
 from eventlog.protection import Protection
-from eventlog.sources import LogForm, Source, log_form
+from eventlog.raw import LogForm, log_form
+from eventlog.sources import Source
 from replay import Chain, Policy, Recorded
 from replay.audit import Audit
 from replay.filters import Filter

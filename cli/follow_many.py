@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from eventlog import Config
     from eventlog.follow import Step
     from eventlog.follow_many import Change, FollowingMany
+    from eventlog.row import Listed, Question, Standing
     from eventlog.sources import Source
-    from eventlog.standing import Listed, Question, Standing
     from replay.filters import Filter
 
 _EVERY = 1_000_000
@@ -45,7 +45,7 @@ class Many:
 
     def question(self) -> "Question":
         """As of now. In a table the filter chooses sessions, in a stream of events it chooses events."""
-        from eventlog.standing import Question
+        from eventlog.row import Question
         from replay.filters import EVERYTHING
 
         wanted = self.wanted if self.table else EVERYTHING

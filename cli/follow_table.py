@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cli.follow_many import Many
     from eventlog.follow_many import FollowingMany
-    from eventlog.standing import Standing
+    from eventlog.row import Standing
 
 _FRAME: Final = 3
 """Lines that are no session: the titles, the sum, and the cursor's."""

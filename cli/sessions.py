@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cli.render import Line
-    from eventlog.standing import Question, Standing
+    from eventlog.row import Question, Standing
     from replay.filters import Filter
 
 
@@ -120,7 +120,7 @@ def sessions(
 
 def question_for(where: str, config: "Path | None", wanted: "Filter", now: datetime) -> "Question":
     """What is asked of each session of a place, by its configuration."""
-    from eventlog.standing import Question
+    from eventlog.row import Question
 
     used = config_for(where, config)
     return Question(now, used.policy, used.chain, used.protection, wanted)

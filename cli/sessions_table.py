@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cli.render import Line
-    from eventlog.standing import Standing
+    from eventlog.row import Standing
 
 _GAP: Final = 2
 _HOUR: Final = 3_600

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from eventlog import clock, codec, file, sources
+from eventlog import clock, codec, file, raw
 from eventlog.errors import UnreadableError
 from eventlog.verify import Anchor, End
 from replay.events import format_time
@@ -22,7 +22,7 @@ def load(path: Path) -> Mapping[str, Anchor]:
     anchors: dict[str, Anchor] = {}
     rest = b""
     number = 0
-    for block in sources.blocks(path) if path.exists() else ():
+    for block in raw.blocks(path) if path.exists() else ():
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
             number += 1

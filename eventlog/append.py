@@ -8,25 +8,21 @@ Under the file's lock, for each call: see that the path still names this file, f
 decide again, then for each event one ``write`` and one ``fdatasync``. If the last byte is no newline, somebody
 crashed in mid-line: our line starts with one, in the same write.
 
-Which file that is and who holds it is the business of :mod:`eventlog.descriptor`; what its lines say, of
-:mod:`eventlog.known`.
+How the file is read is the business of :mod:`eventlog.view`, and which file it is and who holds it, of
+:mod:`eventlog.descriptor`.
 """
 
-import contextlib
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
-from eventlog import codec, file, sources
-from eventlog.descriptor import Descriptor
+from eventlog import codec, file
 from eventlog.errors import MisuseError
-from eventlog.known import Known
 from eventlog.look import OUR_TYPES
 from eventlog.protection import OPEN, Protection
-from eventlog.report import Report
+from eventlog.view import View
 from replay import INITIAL, Event, ModelState, Recorded
 from replay.events import format_time
 
@@ -42,7 +38,7 @@ STILL: Final = 0.2
 _PATIENCE: Final = 2.0
 
 
-class Log:
+class Log(View):
     """One log file of this process: what it says so far, and a way to add to it. Safe to use from several threads."""
 
     def __init__(
@@ -52,77 +48,11 @@ class Log:
         base: ModelState = INITIAL,
         protection: Protection = OPEN,
     ) -> None:
-        with contextlib.suppress(FileNotFoundError):  # a process whose folder is gone
-            path = path.absolute()  # one that goes elsewhere must not begin a second log there
-        self._descriptor = Descriptor(path)
         self.durability = durability
-        self.protection = protection
-        self._base = base  # what another file tells, which comes before this one
-        self._name = sources.session_name(path)
-        self._acknowledged: OrderedDict[str | None, Event] = OrderedDict()
+        self._acknowledged: OrderedDict[str | None, Event] = OrderedDict()  # the last of them, oldest first
         self._doubts = 0  # how often it had to be asked whether all that we have acknowledged stands in the file
         self._answered = 0  # of these, how many have been answered by writing what it lacked
-        self._begin()
-
-    @property
-    def path(self) -> Path:
-        """Where the log is."""
-        return self._descriptor.path
-
-    @property
-    def session(self) -> str:
-        """The id that our records carry."""
-        return self._known.reader.report.session or self._name
-
-    @property
-    def state(self) -> ModelState:
-        """The state after the last whole event, an unterminated one included."""
-        if self._known.behind:
-            with self.mutex():
-                self._known.fold_own()
-        return self._known.state
-
-    @property
-    def position(self) -> int:
-        """The position of the last event: that of the state, which is not folded for it."""
-        with self.mutex():
-            return self._known.position
-
-    @property
-    def report(self) -> Report:
-        """The condition of the file, as far as it has been read."""
-        if self._known.behind:
-            with self.mutex():
-                self._known.fold_own()
-        return self._known.now.report
-
-    def known(self) -> ModelState | None:
-        """The state as of the last look at the file; None if it could be told only once another thread is done."""
-        if self._known.behind:
-            lock = self._descriptor.thread_lock
-            if not lock.acquire(blocking=False):  # in a forked child it may be held for ever
-                return None
-            try:
-                self._known.fold_own()
-            finally:
-                lock.release()
-        return self._known.state
-
-    def current(self) -> bool:
-        """Whether the file stands as it was last read: one ``lstat``, and no lock that a sync could hold."""
-        descriptor = self._descriptor
-        found = file.identify_path(descriptor.path)
-        if found is None:  # if it was read it is gone, and the next append brings it back
-            return descriptor.identity is None and self._known.size == 0
-        return found.same_file(descriptor.identity) and found.size == self._known.told
-
-    def refresh(self) -> None:
-        """Fold what others have written. One ``lstat`` where nobody has."""
-        with self.mutex():
-            if self.current():
-                return
-            if self._descriptor.open(self._begin, create=False) is not None:
-                self._catch_up()
+        super().__init__(path, base, protection)  # last of all: it begins, which is the first doubt
 
     def append(self, decide: Callable[[ModelState], Iterable[Event]]) -> list[Recorded]:
         """Write the events that ``decide`` makes of the state, once it is up to date and the file is locked.
@@ -169,23 +99,9 @@ class Log:
         """Whether the event's line is durable, as far as we know."""
         return event.id in self._acknowledged
 
-    def holds(self, event: Event) -> bool:
-        """Whether the event's line stands in the file, durable or not."""
-        return self._known.holds(event)
-
-    def close(self) -> None:
-        """Give the descriptor back; the next use opens the file anew."""
-        with self.mutex():
-            self._descriptor.forget()
-
-    def mutex(self) -> threading.RLock:
-        """This process's own lock, which each method takes; by holding it one makes one step of several."""
-        return self._descriptor.mutex()
-
     def _begin(self) -> None:
-        """Forget what was read: the file will be read from its first byte."""
-        self._known = Known(self._name, self._base, self.protection)
-        self._doubts += 1
+        super()._begin()
+        self._doubts += 1  # what we have acknowledged may not be in what is read now
 
     def _begin_append(self) -> None:
         """Lock the file, read what is new, and write what we have acknowledged and it lacks."""
@@ -199,25 +115,6 @@ class Log:
     def _lock(self) -> file.Identity:
         """Open and lock the file that the path names, and how it stands."""
         return self._descriptor.lock(self._begin)
-
-    def _catch_up(self, found: file.Identity | None = None) -> None:
-        """Read and fold what has been appended since; all of it if the file was cut or written anew.
-
-        ``found``: how the file stands, if somebody has just looked.
-        """
-        fd = self._descriptor.fd
-        if fd is None:
-            return
-        identity = self._descriptor.identity = found or file.identify(fd)
-        size, edge = self._known.size, self._known.edge
-        if identity.size < size or file.read_at(fd, size - len(edge), len(edge)) != edge:
-            self._begin()
-        elif identity.size == self._known.told:
-            return
-        known = self._known
-        while block := file.read_at(fd, known.size, min(file.BLOCK, identity.size - known.size)):
-            known.take(block)
-        known.look_ahead()
 
     def _missing(self) -> list[Event]:
         """What we have acknowledged and this file lacks: it was replaced by an older copy, or cut."""

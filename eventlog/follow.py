@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from eventlog import sources
+from eventlog import raw, sources
 from eventlog.errors import UnreadableError
 from eventlog.lines import Kind
 from eventlog.live_inference import LiveInference
@@ -165,7 +165,7 @@ class Following:
                 if both:  # the companion's events count behind those of the new file: both are read again
                     self._reopen()
                     return
-            if sources.log_form(chunk.data) is not None:
+            if raw.log_form(chunk.data) is not None:
                 named = self._path or sources.STDIN
                 raise UnreadableError(named, "is a gateway's log, no transcript", "follow it by import --follow")
         found = self._reader.feed(chunk.data)

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 from eventlog import sources
 from eventlog.errors import UnreadableError
 from eventlog.follow import Step
-from eventlog.standing import Listed, Question, Standing, standing, steps
+from eventlog.row import Listed, Question, Standing
+from eventlog.standing import standing, steps
 
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from eventlog import logs, sources
+from eventlog import logs, raw, sources
 from eventlog.config import find
 from eventlog.errors import MisuseError, UnreadableError
 from eventlog.into import SOURCE, BehindError, Transcript, is_name, ours
@@ -55,9 +55,9 @@ class Importer:
         if session is not None and not is_name(session):
             raise MisuseError(f"no session id: {session[:200]!r} (letters, digits, . _ - only, at most 128)")
         path = sources.resolve(where)
-        blocks = sources.blocks(path)
+        blocks = raw.blocks(path)
         first = next(blocks, b"")
-        form = sources.log_form(first)
+        form = raw.log_form(first)
         if form is None and b"\n" in first.strip(b" \r\n"):
             raise UnreadableError(
                 path or "-", "is no gateway's log", "name OpenClaw's console log or its JSON file log"

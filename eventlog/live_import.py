@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eventlog import file, sources
+from eventlog import file, raw, sources
 from eventlog.config import find
 from eventlog.errors import MisuseError, SwitchlogError, UnreadableError
 from eventlog.into import Behind, Numbered, Transcript, is_name, misplaced, ours
@@ -138,7 +138,7 @@ class LiveImport:
         path = Path(self._where)
         try:
             if file.exists(path) and not path.is_dir():
-                next(sources.blocks(path), None)  # what can't be read at all is told at once
+                next(raw.blocks(path), None)  # what can't be read at all is told at once
             own = path.is_dir() or self._is_log(path.with_name(path.name + ".1"))
             return Tail(path, self._stop, pattern=DATED, rotated=own)
         except ValueError as error:  # a NUL in the name
@@ -147,7 +147,7 @@ class LiveImport:
     def _is_log(self, rotated: Path) -> bool:
         """Whether it is the log's part before: the attempts that were under way when it was renamed began in it."""
         try:
-            return rotated.is_file() and sources.log_form(next(sources.blocks(rotated), b"")) is not None
+            return rotated.is_file() and raw.log_form(next(raw.blocks(rotated), b"")) is not None
         except UnreadableError as error:
             self._warn(f"{error}; going on without it")
             return False
@@ -174,7 +174,7 @@ class LiveImport:
             return self._reader.feed(chunk.data)
         self._head += chunk.data
         whole = self._head[: self._head.rfind(b"\n") + 1]
-        form = sources.log_form(whole)
+        form = raw.log_form(whole)
         if form is not None:
             self._reader, self._owners.form = LogReader(form, KEPT), form
             head, self._head = self._head, b""

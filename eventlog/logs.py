@@ -15,7 +15,7 @@ from msgspec.structs import replace as changed
 from eventlog import codec
 from eventlog.errors import SwitchlogError
 from eventlog.lines import Kind
-from eventlog.sources import LogForm
+from eventlog.raw import LogForm
 from replay import Event
 
 if TYPE_CHECKING:

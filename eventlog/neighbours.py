@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from eventlog import file
-from eventlog.append import Log
 from eventlog.errors import SwitchlogError
 from eventlog.openclaw.hosted import log_of
 from eventlog.protection import OPEN, Protection
 from eventlog.sources import COMPANION, session_name
+from eventlog.view import View
 from replay import NOWHERE, Elsewhere, ModelState, Policy, Skipped
 from replay.decide import bearing
 
@@ -46,7 +46,7 @@ class Neighbours:
     def __init__(self, folder: Path, protection: Protection = OPEN) -> None:
         self._path = folder / HINTS
         self._protection = protection
-        self._logs: OrderedDict[str, Log] = OrderedDict()
+        self._logs: OrderedDict[str, View] = OrderedDict()
         self._identity: file.Identity | None = None
         self._looked = float("-inf")
         self._hinted: dict[str, float] = {}
@@ -121,7 +121,7 @@ class Neighbours:
         while len(self._logs) > WATCHED:
             self._logs.popitem(last=False)
 
-    def _log(self, path: Path) -> Log:
+    def _log(self, path: Path) -> View:
         """A transcript and its companion are one log."""
         transcript = path.with_name(path.name.removesuffix(COMPANION))
         return log_of(transcript, protection=self._protection, companion=path != transcript)

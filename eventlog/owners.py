@@ -11,7 +11,7 @@ from typing import Final
 
 from eventlog.errors import UnreadableError
 from eventlog.logs import Told
-from eventlog.sources import LogForm
+from eventlog.raw import LogForm
 
 KEPT: Final = 10_000
 """So many events may wait for a line that names their session; of more the oldest are left out."""

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Literal, Self
 
-from eventlog import file, sources
+from eventlog import file, raw, sources
 from eventlog.config import find
 from eventlog.errors import UnreadableError
 from eventlog.lines import Kind
@@ -50,7 +50,7 @@ class Events(Iterator[Recorded]):
         near = None if self.source.path is None else self.source.path.parent
         self.protection = find(near).protection if protection is None else protection
         self.report = Report(session=self.source.name)
-        self.form: Literal["transcript"] | sources.LogForm = "transcript"
+        self.form: Literal["transcript"] | raw.LogForm = "transcript"
         """What kind of log it turned out to be, once the first event is asked for."""
         self.inferred = False
         """Whether the events are what a host's own lines tell, as nothing of ours stands in it (known at the end)."""
@@ -77,7 +77,7 @@ class Events(Iterator[Recorded]):
     def _read(self) -> Iterator[Recorded]:
         blocks = self._watched(self.source.blocks())
         first = next(blocks, b"")
-        form = None if self.source.stored else sources.log_form(first)
+        form = None if self.source.stored else raw.log_form(first)
         if form is not None:
             from eventlog import logs  # here and below: what most logs have no need of
 
@@ -100,7 +100,7 @@ class Events(Iterator[Recorded]):
         ours = reader.position > 0
         if self.beside is not None:
             companion = self._reader(reader.position)
-            yield from _told(companion, self._watched(sources.blocks(self.beside)))
+            yield from _told(companion, self._watched(raw.blocks(self.beside)))
             self.report.add(companion.report)
             ours = True
         if self._infer and not ours and not any(self.report.pieces[kind] for kind in _OURS):

@@ -5,11 +5,11 @@ gets a line of its own; what is altered, corrupt, misplaced or missing stays as 
 ``log_repaired`` record: from then on it is *known* damage. The file before stays under another name, and whoever reads
 meets either the old file or the new one, whole.
 
-The new file is read before it takes its place: it must tell the same events. A host that goes on writing into the old
-one meanwhile makes us begin again; a line it manages to write after that is carried over.
+Which bytes go, and where a line is ended, :mod:`eventlog.mending` says; here the new file takes the old one's place. It
+is read before that: it must tell the same events. A host that goes on writing into the old one meanwhile makes us begin
+again; a line it manages to write after that is carried over.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -21,13 +21,10 @@ from eventlog import clock, codec, file, sources
 from eventlog.choosing import new_id
 from eventlog.config import find
 from eventlog.errors import SwitchlogError, UnreadableError
-from eventlog.lines import Kind
+from eventlog.mending import Edit, Tale, edits
 from eventlog.openclaw.lock import LockedError, held
 from eventlog.openclaw.placement import of_host
 from eventlog.protection import Protection
-from eventlog.reader import Reader
-from eventlog.scan import pieces
-from eventlog.split import Splitter, Text
 from replay import LogRepaired
 
 PATIENCE: Final = 3
@@ -40,15 +37,6 @@ class BusyError(SwitchlogError):
 
 class UnsafeRepairError(SwitchlogError):
     """The repaired file would not tell what the old one tells; nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    """At ``offset`` so many NULs go, or a newline comes."""
-
-    offset: int
-    zeros: int = 0
-    newline: bool = False
 
 
 @dataclass(slots=True)
@@ -68,7 +56,7 @@ class Repair:
     copy: Path | None = None
     """The file before, once the repair is done."""
 
-    def count(self, edit: _Edit) -> None:
+    def count(self, edit: Edit) -> None:
         self.zeros += edit.zeros
         self.runs += edit.zeros > 0
         self.separated += edit.newline
@@ -150,7 +138,7 @@ class _Work:
     def __init__(self, path: Path, fd: int, rules: Protection) -> None:
         self._path, self._fd, self._rules = path, fd, rules
         self._size = file.identify(fd).size
-        self._told = _Told(path, fd, self._size, rules)
+        self._told = self._tells(fd, self._size)
         self.report = self._told.reader.report
         self.kept = _name_for_copy(path)
         self.found = Repair(path, damage=self.report.damage, news=self.report.damaged)
@@ -167,33 +155,13 @@ class _Work:
                 _write(fd, b"\n" if edit.newline else b"")
                 done = edit.offset + edit.zeros
             self._copy(fd, done, self._size)
-            told = _Told(self._path, fd, file.identify(fd).size, self._rules)
+            told = self._tells(fd, file.identify(fd).size)
             if told.digest != self._told.digest:
                 raise UnsafeRepairError(
                     f"{self._path}: repaired, it would tell other events; mend it by hand, from a copy"
                 )
             self.found.damage = told.reader.report.damage
-            event = LogRepaired(
-                copy=self.kept.name,
-                zeros=self.found.zeros,
-                by=by,
-                note=note,
-                id=new_id(),
-                timestamp=clock.now(),
-                corrupt=self.found.damage["corrupt"],
-                altered=self.found.damage["altered"],
-                misplaced=self.found.damage["misplaced"],
-                conflict=self.found.damage["conflict"],
-                gaps=self.found.damage["gaps"],
-            )
-            report = told.reader.report
-            record = codec.encode(
-                event,
-                session=report.session or sources.session_name(self._path),
-                parent_id=told.reader.last_entry(lambda offset, length: file.read_at(fd, offset, length)),
-                prev=report.last_seal,
-                protection=self._rules,
-            )
+            record = self._record(told, fd, by, note)
             _write(fd, record.data + b"\n")
             file.sync(fd)
         finally:
@@ -212,15 +180,35 @@ class _Work:
         finally:
             file.close(fd)
 
-    def _edits(self) -> Iterator[_Edit]:
-        splitter = Splitter()
-        for block in _blocks(self._fd, self._size):
-            for text in splitter.feed(block):
-                if isinstance(text, Text):
-                    yield from _edits(text)
-        rest = splitter.rest()
-        if rest is not None:
-            yield from _edits(rest)
+    def _record(self, told: Tale, fd: int, by: str | None, note: str | None) -> codec.Record:
+        """The ``log_repaired`` that comes behind what the new file tells."""
+        event = LogRepaired(
+            copy=self.kept.name,
+            zeros=self.found.zeros,
+            by=by,
+            note=note,
+            id=new_id(),
+            timestamp=clock.now(),
+            corrupt=self.found.damage["corrupt"],
+            altered=self.found.damage["altered"],
+            misplaced=self.found.damage["misplaced"],
+            conflict=self.found.damage["conflict"],
+            gaps=self.found.damage["gaps"],
+        )
+        report = told.reader.report
+        return codec.encode(
+            event,
+            session=report.session or sources.session_name(self._path),
+            parent_id=told.reader.last_entry(lambda offset, length: file.read_at(fd, offset, length)),
+            prev=report.last_seal,
+            protection=self._rules,
+        )
+
+    def _tells(self, fd: int, size: int) -> Tale:
+        return Tale(_blocks(fd, size), sources.session_name(self._path), self._rules)
+
+    def _edits(self) -> Iterator[Edit]:
+        return edits(_blocks(self._fd, self._size))
 
     def _copy(self, fd: int, start: int, end: int) -> None:
         for offset in range(start, end, file.BLOCK):
@@ -228,28 +216,6 @@ class _Work:
             if len(data) < min(file.BLOCK, end - offset):
                 raise UnsafeRepairError(f"{self._path}: it shrank while it was read; nothing was changed")
             _write(fd, data)
-
-
-class _Told:
-    """What a file tells: its events as a digest, so that two files can be compared without holding either."""
-
-    def __init__(self, path: Path, fd: int, size: int, rules: Protection) -> None:
-        self.reader, told = Reader(sources.session_name(path), protection=rules), hashlib.sha256()
-        for block in _blocks(fd, size):
-            for one in self.reader.feed(block):
-                told.update(repr((one.event, one.position)).encode("utf-8", "surrogatepass"))
-        for one in self.reader.finish():
-            told.update(repr((one.event, one.position)).encode("utf-8", "surrogatepass"))
-        self.digest = told.digest()
-
-
-def _edits(text: Text) -> Iterator[_Edit]:
-    for piece in pieces(text):
-        end = piece.offset + piece.length
-        if piece.kind is Kind.ZEROS:
-            yield _Edit(piece.offset, zeros=piece.length)  # the newline behind a run of NULs is the run's
-        elif end < text.offset + text.length or not text.ended:
-            yield _Edit(end, newline=True)
 
 
 def _blocks(fd: int, size: int) -> Iterator[bytes]:

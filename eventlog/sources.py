@@ -1,23 +1,22 @@
-"""The only way in: from what a person or a program names to a log's bytes.
+"""The only way in: from what a person or a program names to a log, or to all logs of a place.
 
-Law: finds and reads, judges nothing. A name is a file, a folder (its newest session), ``-`` (standard input), a
-database or a home of OpenClaw's, or the beginning of a session id in the folder one stands in; where there are several
-sessions, an id, its beginning or a host's key says which. What can't be read raises UnreadableError, with what to do.
+Law: finds and judges nothing; how a log's bytes are read is :mod:`eventlog.raw`'s matter. A name is a file, a folder
+(its newest session), ``-`` (standard input), a database or a home of OpenClaw's, or the beginning of a session id in
+the folder one stands in; where there are several sessions, an id, its beginning or a host's key says which. What is not
+there, or can't be looked into, raises UnreadableError, with what to do.
 """
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from eventlog import codec, file
+from eventlog import file, raw
 from eventlog.errors import UnreadableError
 from eventlog.names import COMPANION, SUFFIX, companion, session_name
-from replay.dialects.openclaw_forms import is_console_line, is_file_line
 
 if TYPE_CHECKING:
     from eventlog.openclaw.home import Home
@@ -26,12 +25,9 @@ __all__ = [
     "COMPANION",
     "STDIN",
     "SUFFIX",
-    "LogForm",
     "Source",
-    "blocks",
     "companion",
     "locate",
-    "log_form",
     "resolve",
     "session_name",
     "several",
@@ -40,13 +36,7 @@ __all__ = [
     "transcripts",
 ]
 
-LogForm = Literal["console", "file"]
-"""The forms of a gateway's log: what it prints, and the JSON that it keeps."""
-
 STDIN: Final = "-"
-_HEAD: Final = 1 << 16
-_MORE: Final = 1 << 12
-"""Bytes to ask for behind what was the end when the file was opened: it may have grown."""
 _ID_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -90,7 +80,7 @@ class Source:
             return database.blocks(self.path, self.stored)
         if self.path is not None and not file.exists(self.path) and self.beside is not None:
             return iter(())
-        return blocks(self.path)
+        return raw.blocks(self.path)
 
 
 def locate(where: str | Path, session: str | None = None) -> Source:
@@ -110,7 +100,7 @@ def locate(where: str | Path, session: str | None = None) -> Source:
 
             return Source(path, find_stored(path, session).id)
     except (OSError, ValueError) as error:
-        raise UnreadableError(path, _reason(error), _remedy(error) if isinstance(error, OSError) else "") from None
+        raise UnreadableError(path, raw.reason(error), raw.remedy(error)) from None
     return Source(resolve(path))
 
 
@@ -127,7 +117,7 @@ def resolve(where: str | Path) -> Path | None:
         if _ID_PREFIX.fullmatch(str(where)):
             return _by_prefix(Path(), str(where))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UnreadableError(path, _reason(error)) from None
+        raise UnreadableError(path, raw.reason(error)) from None
     raise UnreadableError(path, "there is no such file", "name a transcript, a folder of them, or `-` for a pipe")
 
 
@@ -138,7 +128,7 @@ def transcript(where: str, session: str | None = None, *, create: bool = False) 
     if create and where.endswith(SUFFIX) and not os.path.lexists(where):
         return Path(where)
     source = locate(where, session)
-    if source.transcript is None or log_form(next(source.blocks(), b"")) is not None:
+    if source.transcript is None or raw.log_form(next(source.blocks(), b"")) is not None:
         raise UnreadableError(where, "is a gateway's log, no transcript", "import it first, then name the transcript")
     return source.transcript
 
@@ -152,48 +142,6 @@ def stored_transcript(store: Path, session: str) -> Path:
     sessions = store.parent.parent / "sessions"
     folder = sessions if store.parent.name == "agent" and sessions.is_dir() else store.parent
     return folder / f"{session}{SUFFIX}"
-
-
-def log_form(block: bytes) -> LogForm | None:
-    """Which form of OpenClaw's log a file is that begins so; None: none of them, a transcript for all we know."""
-    for line in _lines(block[:_HEAD]):
-        if line.startswith(b"{"):
-            fields = codec.decode(line)
-            if fields is not None:
-                return "file" if is_file_line(fields) else None
-        elif is_console_line(line.decode("utf-8", "replace")):
-            return "console"
-    return None
-
-
-def _lines(head: bytes) -> Iterator[bytes]:
-    """One after the other: mostly the first one decides."""
-    at = 0
-    while at <= len(head):
-        end = head.find(b"\n", at)
-        yield head[at:end] if end >= 0 else head[at:]
-        at = end + 1 if end >= 0 else len(head) + 1
-
-
-def blocks(path: Path | None) -> Iterator[bytes]:
-    """The log's bytes in blocks, as far as they reach now; of standard input until it ends."""
-    if path is None:
-        yield from _stdin()
-        return
-    try:
-        fd = file.open_read(path)
-    except OSError as error:
-        raise UnreadableError(path, _reason(error), _remedy(error)) from None
-    offset = 0
-    try:
-        size = file.identify(fd).size  # a file of a few kilobytes needs no block of a megabyte
-        while block := file.read_at(fd, offset, min(file.BLOCK, max(size - offset, _MORE))):
-            yield block
-            offset += len(block)
-    except OSError as error:
-        raise UnreadableError(path, f"{_reason(error)} at byte {offset}") from None
-    finally:
-        file.close(fd)
 
 
 def several(path: Path) -> Sequence[Path | Source] | None:
@@ -269,16 +217,3 @@ def _by_prefix(folder: Path, prefix: str) -> Path:
         names = ", ".join(session_name(path) for path in found[:5])
         raise UnreadableError(prefix, f"{len(found)} sessions begin so: {names}", "name more of the id")
     return found[0]
-
-
-def _stdin() -> Iterator[bytes]:
-    while block := sys.stdin.buffer.read(file.BLOCK):
-        yield block
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-
-
-def _remedy(error: OSError) -> str:
-    return "read it as its owner" if isinstance(error, PermissionError) else ""

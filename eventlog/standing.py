@@ -1,25 +1,21 @@
-"""Where a session stands, in a few values: a row of a table, for a folder of ten thousand.
+"""Where a session stands: its log, read into a row of a table, for a folder of ten thousand.
 
-Law: reads a log once and keeps little of it, however much it tells; the values can be sent to another process. What
-can't be read is told in the row and raises nothing.
+Law: reads a log once and keeps little of it, however much it tells. What can't be read is told in the row and raises
+nothing. What a row holds: :mod:`eventlog.row`.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
-
-from msgspec import Struct
+from typing import Final
 
 from eventlog import file
 from eventlog.errors import UnreadableError
 from eventlog.follow import Step
-from eventlog.protection import OPEN, Protection
 from eventlog.reading import Events
-from eventlog.sources import Source
+from eventlog.row import EPOCH, Listed, Question, Standing, Tried
 from eventlog.stuck import is_stuck, last_used
-from replay import INITIAL, AttemptFailed, Chain, ModelState, ModelSwitch, Policy, Recorded, evolve, fold
+from replay import INITIAL, AttemptFailed, ModelState, ModelSwitch, Policy, Recorded, evolve, fold
 from replay.decide import bearing
 from replay.events import Event
 from replay.filters import EVERYTHING, Filter, models_of
@@ -27,106 +23,6 @@ from replay.reasons import blames, provider_of
 
 MOST: Final = 100
 """Tried models that a row tells of; all of them are counted."""
-
-_POLICY: Final = Policy()
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-Health = Literal["ok", "cooling", "stuck", "damaged", "unreadable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A session that is there. ``updated``: when it was last written to, if the place of it tells, in seconds."""
-
-    source: Source
-    agent: str | None = None
-    key: str | None = None
-    updated: float | None = None
-
-    @property
-    def name(self) -> str:
-        """The session's id, as its place tells it."""
-        return self.source.name or ""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of every session."""
-
-    now: datetime
-    policy: Policy = _POLICY
-    chain: Chain | None = None
-    protection: Protection = OPEN
-    wanted: Filter = EVERYTHING
-    """Of state: a model that is in use, pinned or tried; a reason for which one is. Of time: the last event's."""
-
-
-class Tried(Struct, frozen=True, gc=False):
-    """What a model's failures have come to: the reason that matters most."""
-
-    model: str
-    reason: str
-    failures: int
-    at: datetime | None
-    until: datetime | None
-    """None: it cools no more."""
-
-
-class Standing(Struct, frozen=True):
-    """Where one session stands. A struct, as these travel between processes: in a tenth of a dataclass's time."""
-
-    listed: Listed
-    session: str
-    current: str | None = None
-    since: datetime | None = None
-    pinned: str | None = None
-    last_good: str | None = None
-    first: str | None = None
-    """The model that it should come back to: the chain's first, or where there is no chain, the session's own first."""
-    tried: tuple[Tried, ...] = ()
-    """The first hundred."""
-    tried_count: int = 0
-    events: int = 0
-    failures: int = 0
-    """Attempts that failed and blame a model, in the whole log."""
-    last: datetime | None = None
-    """The latest event's time."""
-    last_id: str | None = None
-    updated: float = 0.0
-    """When its file was last written to, in seconds since the epoch."""
-    size: int = 0
-    inferred: bool = False
-    stuck: bool = False
-    damage: int = 0
-    error: str | None = None
-    """Why it can't be read."""
-    wanted: bool = True
-    """Whether it is what was asked for."""
-
-    def cooling(self, now: datetime) -> list[Tried]:
-        """The models that cool at that moment, the one that is free first in front."""
-        found = [one for one in self.tried if one.until is not None and one.until > now]
-        return sorted(found, key=lambda one: one.until or now)
-
-    def health(self, now: datetime) -> Health:
-        """Its condition in a word: of several the worst."""
-        if self.error is not None:
-            return "unreadable"
-        if self.damage:
-            return "damaged"
-        if self.stuck:
-            return "stuck"
-        return "cooling" if self.cooling(now) else "ok"
-
-    @property
-    def moved(self) -> datetime:
-        """When something happened last."""
-        return self.last or _moment(self.updated)
-
-    @property
-    def written(self) -> datetime | None:
-        """When its file was last written to."""
-        return _moment(self.updated) if self.updated else None
 
 
 def standing(listed: Listed, question: Question) -> Standing:
@@ -161,7 +57,7 @@ def told(
     first = watch.first if question.chain is None else question.chain.models[0]
     away = state.current not in (None, first)
     hosts = last_used(listed.source, listed.updated) if away else None
-    used = max(hosts or _EPOCH, watch.last or _EPOCH)
+    used = max(hosts or EPOCH, watch.last or EPOCH)
     row = Standing(
         listed,
         report.session or listed.name,
@@ -251,10 +147,3 @@ def _updated(listed: Listed, beside: Path | None) -> float:
     paths = [path for path in (listed.source.path, beside) if path is not None]
     found = [one.modified_ns / 1e9 for path in paths if (one := file.identify_path(path)) is not None]
     return max(found, default=listed.updated or 0.0)
-
-
-def _moment(seconds: float) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return _EPOCH

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from eventlog import sources
 from eventlog.errors import UnreadableError
+from eventlog.row import Listed, Question, Standing
 from eventlog.sources import STDIN, Source
-from eventlog.standing import Listed, Question, Standing, standing
+from eventlog.standing import standing
 
 MANY: Final = 1_500
 """Sessions from which on several processes are worth their start (a fifth of a second; a session takes 0.5 ms)."""

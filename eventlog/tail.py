@@ -6,7 +6,7 @@ anew. Nothing is interpreted. What can't be read now is told by ``trouble`` and 
 
 What no reader can know: bytes cut off before they were read (copytruncate), and a file that came and went between two
 looks, which are milliseconds apart where the system tells of changes (inotify, FSEvents) and a quarter of a second
-where it doesn't (network file systems).
+where it doesn't (network file systems). How one waits for the next look is :mod:`eventlog.watch`'s matter.
 """
 
 import os
@@ -17,18 +17,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from eventlog import file
 from eventlog.errors import UnreadableError
-
-if TYPE_CHECKING:
-    from watchfiles._rust_notify import RustNotify
-
-STEP: Final = 3
-"""Milliseconds between two looks: at what the system told, and whether the file that is read has grown. Growth is seen
-at the next look, 1.5 ms later in the middle; all else at the one after that, for what was told is grouped over a step.
-The looks cost 2 % of a core. They are no rarer after a rest: events are seldom, and most come after one."""
+from eventlog.watch import End, Watch, end_of
 
 NET: Final = 1.0
 """Seconds after which one looks without having been told to: a change may go untold (bind mounts, links, a new
@@ -79,15 +72,13 @@ class Tail:
         self.ended = False
         self._where = where
         self._pattern = pattern
-        self._polling = file.network_file_system(where) is not None if polling is None else polling
         self._files: deque[int] = deque()  # the one that is read, and those that took its name since
         self._offset = 0
         self._dry = False  # whether it was read to its end
         self._edge = b""
         self._succeeded: float | None = None  # since when somebody writes to a later one
-        self._watcher: RustNotify | None = None
-        self._watched: list[tuple[str, file.Identity | None]] = []
-        self._watch()  # before the first look: what comes after it is told
+        self._watch = Watch(where, self.stop, folder=pattern is not None, polling=polling)
+        self._watch.begin()  # before the first look: what comes after it is told
         if rotated and (before := self._before()) is not None:
             self._open(before)
 
@@ -109,7 +100,7 @@ class Tail:
         """Give back what the system lent."""
         while self._files:
             file.close(self._files.popleft())
-        self._unwatch()
+        self._watch.close()
 
     def read(self) -> Chunk | None:
         """The next bytes; None if there are none now."""
@@ -138,14 +129,12 @@ class Tail:
         longest = min(NET, seconds if seconds is not None else NET)
         if len(self._files) > 1:
             longest = min(longest, STILL / 2)
-        if self._watch():
+        if self._watch.begin():
             return  # a new folder: nobody has told of what came into it before
-        if self._watcher is None:
-            self.stop.wait(min(POLL, longest))
+        if self._watch.tells:
+            self._watch.wait(longest, self._ends() + ([] if beside is None else beside._ends()))
         else:
-            stirred = _Stirred(self.stop, self._ends() + ([] if beside is None else beside._ends()))
-            if self._watcher.watch(2 * STEP, STEP, max(1, round(longest * 1000)), stirred) == "signal":
-                raise KeyboardInterrupt
+            self._watch.wait(min(POLL, longest))
         self._look()  # who doesn't read now, for want of room, still sees each file that takes the name
 
     def _look(self) -> None:
@@ -201,9 +190,9 @@ class Tail:
         self._edge = data[-_EDGE:]
         return chunk
 
-    def _ends(self) -> list[tuple[int, int]]:
+    def _ends(self) -> list[End]:
         """The files, and where each of them ended: what was read to its end, there, whatever has come since."""
-        ends = [(fd, _end(fd)) for fd in self._files]
+        ends = [(fd, end_of(fd)) for fd in self._files]
         if ends and self._dry:
             ends[0] = (self._files[0], self._offset)
         self._dry = False  # told once: who waits again without reading has no room to read it
@@ -222,69 +211,6 @@ class Tail:
     def _leave(self) -> None:
         file.close(self._files.popleft())
         self._offset, self._edge, self._dry, self._succeeded = 0, b"", False, None
-
-    def _watch(self) -> bool:
-        """Let the system tell of changes in the folders concerned; whether that has begun only now."""
-        if self._polling:
-            return False
-        folder = self._where if self._pattern is not None and self._where.is_dir() else self._where.parent
-        # A name may be a link to today's file, and what happens to that one is told where it is.
-        target = folder if folder == self._where else Path(os.path.realpath(self._where)).parent
-        folders = sorted({os.path.realpath(folder), str(target.absolute())})
-        wanted = [(name, _identity(name)) for name in folders]
-        if wanted == self._watched:
-            return False
-        from watchfiles._rust_notify import RustNotify
-
-        self._unwatch()
-        self._watched = wanted
-        there = [name for name, found in wanted if found is not None]
-        with suppress(OSError, RuntimeError):  # gone again, or the system's watches are used up: then it is polled
-            self._watcher = RustNotify(there, False, False, 300, False, True) if there else None
-        return self._watcher is not None
-
-    def _unwatch(self) -> None:
-        if self._watcher is not None:
-            self._watcher.close()
-        self._watcher = None
-
-
-class _Stirred:
-    """What watchfiles asks at each step whether to stop waiting: ``stop`` is set, or one of the files has grown.
-
-    What the system tells is handed on a step later, for more might come; whoever only wants to read need not wait for
-    that. What had grown before is left to the system's word: who has no room to read it would else never wait. The end
-    of a file is the cheapest question about it (``fstat`` costs three times as much).
-    """
-
-    def __init__(self, stop: threading.Event, ends: list[tuple[int, int]]) -> None:
-        self._stop = stop
-        self._ends = ends
-
-    def is_set(self) -> bool:
-        if self._stop.is_set():
-            return True
-        for fd, end in self._ends:  # noqa: SIM110  (asked 300 times a second: a generator costs as much again)
-            if _end(fd) != end:
-                return True
-        return False
-
-
-def _end(fd: int) -> int:
-    """Where a file ends; it is read by offset, so that nobody minds where its descriptor stands."""
-    try:
-        return os.lseek(fd, 0, os.SEEK_END)
-    except OSError:  # a network's file gone stale: the reading tells
-        return -1
-
-
-def _identity(folder: str) -> file.Identity | None:
-    """Which folder this is; its size and times change with what is in it."""
-    try:
-        found = os.stat(folder)  # noqa: PTH116
-    except OSError:
-        return None
-    return file.Identity(found.st_dev, found.st_ino, 0, 0)
 
 
 def _why(error: OSError | UnreadableError) -> str:

@@ -41,7 +41,7 @@ from typer.main import get_command
 
 from cli import output
 from cli.app import app
-from eventlog import Session, UnreadableError, anchors, codec, logs, outcomes, redact, sources
+from eventlog import Session, UnreadableError, anchors, codec, logs, outcomes, raw, redact, sources
 from eventlog.config import Config, ConfigError, load
 from eventlog.importer import BehindError, Importer, is_name
 from eventlog.inference import inferred
@@ -753,7 +753,7 @@ def at_import(data: bytes, choice: Random, folder: Path) -> None:
 
 
 def _read_in_blocks(data: bytes, choice: Random) -> None:
-    form = sources.log_form(data) or choice.choice(("console", "file"))
+    form = raw.log_form(data) or choice.choice(("console", "file"))
     whole = logs.read(form, iter([data]))
     expect(whole.size == len(data), "size")
     expect(sum(whole.kinds.values()) == sum(whole.pieces.values()), "kinds and pieces")
@@ -805,7 +805,7 @@ def at_verify(data: bytes, choice: Random, folder: Path) -> None:
     try:
         verdict = verify(path, anchor=anchor, thorough=choice.random() < 0.7, protection=rules)
     except UnreadableError:
-        expect(sources.log_form(data) is not None, "a transcript can't be read")
+        expect(raw.log_form(data) is not None, "a transcript can't be read")
         return
     expect(path.read_bytes() == data, "verifying changed the file", Lost)
     for one in (*verdict.report.findings, *(verdict.deep or ())):
@@ -1238,7 +1238,7 @@ def at_hosted(data: bytes, choice: Random, folder: Path) -> None:
     path = folder / NAME
     put(path, data)
     events = Events(path)
-    if sources.log_form(data) is not None:  # a gateway's log: another law's
+    if raw.log_form(data) is not None:  # a gateway's log: another law's
         return
     found = list(events)
     if not events.inferred:

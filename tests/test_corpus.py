@@ -17,8 +17,7 @@ from fuzz import CORPUS, KNOWN, TARGETS
 from msgspec.structs import replace
 
 from cli import safe_text, times
-from eventlog import anchors, config, importer, inference, keys, outcomes, reader, scan
-from eventlog import repair as repairs
+from eventlog import anchors, config, importer, inference, keys, mending, outcomes, reader, scan
 from eventlog.append import Log
 from eventlog.choosing import new_id
 from eventlog.lines import Kind, Piece
@@ -102,7 +101,7 @@ def _glued_is_foreign(offset: int, data: bytes, _: bytes) -> Iterator[Piece]:
 def _torn_ones_go(text: scan.Text) -> Iterator[object]:
     for piece in scan.pieces(text):
         if piece.kind is None and piece.fields is None:
-            yield repairs._Edit(piece.offset, zeros=piece.length)
+            yield mending.Edit(piece.offset, zeros=piece.length)
 
 
 def _any_anchor(known: dict[str, object], *read: object) -> None:
@@ -131,7 +130,7 @@ BROKEN: list[tuple[str, object, str, object]] = [
     ("reader", scan, "_glued", _glued_is_foreign),
     ("import", Log, "holds", lambda *_: False),
     ("import", importer.Importer, "_ours", _another_id),
-    ("repair", repairs, "_edits", _torn_ones_go),
+    ("repair", mending, "_of_text", _torn_ones_go),
     ("verify", Verdict, "anchor_lost", None),
     ("session", Log, "_end_of_torn", lambda *_: b""),
     ("anchors", anchors, "_take", _any_anchor),

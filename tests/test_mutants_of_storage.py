@@ -130,7 +130,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a file that was cut or written anew is not noticed",
-        "append",
+        "view",
         "if identity.size < size or file.read_at(",
         "if identity.size < 0 and file.read_at(",
         APPEND + "refresh_sees_what_others_wrote_cut_and_replaced",
@@ -151,7 +151,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a file of the same size is taken for the same",
-        "append",
+        "view",
         "len(edge)) != edge:",
         "0):",
         "test_append_shortcuts.py::test_a_file_that_only_looks_the_same_is_read_anew",
@@ -214,7 +214,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a look takes what is not folded yet for nothing",
-        "append",
+        "view",
         "held for ever\n                return None\n",
         "held for ever\n                return self._known.state\n",
         "test_append_shortcuts.py::test_a_look_waits_for_no_lock",
@@ -470,7 +470,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     # repair
     (
         "a repair takes fragments out too",
-        "repair",
+        "mending",
         "if piece.kind is Kind.ZEROS:",
         "if piece.kind is Kind.ZEROS or piece.kind is piece.fields:",
         REPAIR + "only_nuls_go_and_the_same_events_are_told",

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from eventlog import logs
-from eventlog.sources import LogForm
+from eventlog.raw import LogForm
 from replay import AttemptFailed, AttemptSucceeded, Event, ModelSwitch
 from replay.dialects.openclaw_transcript import Transcript
 from replay.events import parse_time

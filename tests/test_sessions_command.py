@@ -10,8 +10,8 @@ from commands import switchlog, within
 from logs import Draft, header, message
 from openclaw_homes import new_home, old_home
 
+from eventlog.row import Question, Standing
 from eventlog.sources import companion
-from eventlog.standing import Question, Standing
 from eventlog.standings import listed, standings
 
 NOW = "2026-04-02T12:00:00Z"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from logs import OTHER, SESSION, Draft, hosted, kinds, read, ten_events
 
-from eventlog import Events, UnreadableError, file, read_events, sources
+from eventlog import Events, UnreadableError, file, raw, read_events, sources
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 INCIDENT = FIXTURES / "seed" / "17a309d8.gateway.log"
@@ -93,7 +93,7 @@ def test_what_can_not_be_found_says_what_to_do(folder: Path, where: str, why: st
 def test_blocks_give_a_file_as_far_as_it_reaches_now(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"x" * (file.BLOCK + 5))
-    blocks = sources.blocks(path)
+    blocks = raw.blocks(path)
     assert len(next(blocks)) == file.BLOCK
     with path.open("ab") as writer:
         writer.write(b"more")

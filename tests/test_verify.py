@@ -12,7 +12,7 @@ import pytest
 from commands import switchlog
 from logs import SESSION, Draft, compact, header, message, ten_events
 
-from eventlog import Session, sources
+from eventlog import Session, raw
 from eventlog.deep import deep
 from eventlog.verify import Anchor, verify
 
@@ -170,12 +170,12 @@ def test_a_deep_look_finds_what_stands_in_the_middle_and_what_a_host_can_not_rea
 def test_a_deep_look_has_nothing_to_say_of_a_whole_log(tmp_path: Path) -> None:
     path = tmp_path / f"{SESSION}.jsonl"
     path.write_bytes(ten_events().data)
-    assert list(deep(sources.blocks(path))) == []
+    assert list(deep(raw.blocks(path))) == []
     session = Session.open(path)
     session.write({"type": "message", "id": "m1", "text": "x" * (2 << 20)})
     session.failed("a/1", reason="timeout")
     session.close()
-    assert list(deep(sources.blocks(path))) == []
+    assert list(deep(raw.blocks(path))) == []
 
 
 def test_the_words_claim_what_the_evidence_shows(folder: Path, tmp_path: Path) -> None:
