@@ -41,8 +41,7 @@ class _Nothing(Mapping[str, object]):
     def __len__(self) -> int:
         return 0
 
-    def __hash__(self) -> int:
-        return 0
+    __hash__ = object.__hash__  # it is the only one; and one of Python's own would be called for each event
 
     def __repr__(self) -> str:
         return "{}"

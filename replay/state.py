@@ -21,6 +21,8 @@ from replay.reasons import PROVIDER_WIDE, UNKNOWN, blames, canonical, provider_o
 REST: Final = timedelta(hours=24)
 """So long without a reason, and its next failure counts as a first one. No wait is longer than this."""
 
+_OVER: Final = timedelta(0)
+
 
 class Failure(Struct, frozen=True, gc=False):
     """What a model's failures for one reason have come to.
@@ -262,15 +264,15 @@ def _join(
         count = 1 if earlier.at is not None else _count(earlier, seen)
         return Failure(at, count, retry_after, position, retry_after is not None)
     latest = max(at, earlier.at)
-    left = [
-        wish - (latest - since)  # never since + wish: a stamp of the year 9999 must not overflow
-        for since, wish in ((earlier.at, earlier.retry_after), (at, retry_after))
-        if wish is not None
-    ]
-    longest = max(left, default=None)
-    wish = None if longest is None else max(longest, timedelta(0))
-    hinted = earlier.hinted and retry_after is not None
-    return Failure(latest, _count(earlier, seen), wish, position, hinted)
+    wish, before = _left(retry_after, at, latest), _left(earlier.retry_after, earlier.at, latest)
+    if wish is None or (before is not None and before > wish):
+        wish = before
+    return Failure(latest, _count(earlier, seen), wish, position, earlier.hinted and retry_after is not None)
+
+
+def _left(wish: timedelta | None, since: datetime, now: datetime) -> timedelta | None:
+    """What is left of a wait. Never ``since + wish``: a stamp of the year 9999 must not overflow."""
+    return None if wish is None else max(wish - (now - since), _OVER)
 
 
 def _count(earlier: Failure, seen: int) -> int:

@@ -76,8 +76,8 @@ BREAKS: list[tuple[str, ...]] = [
     (
         "a wish from the end of time overflows",
         "state",
-        "wish - (latest - since)",
-        "(since + wish) - latest",
+        "wish - (now - since)",
+        "(since + wish) - now",
         FOLD + "the_fold_is_total_at_the_edges_of_the_calendar",
         "OverflowError",
     ),
@@ -91,8 +91,8 @@ BREAKS: list[tuple[str, ...]] = [
     (
         "an older failure is ignored by its timestamp",
         "state",
-        "wish, position, hinted)",
-        "wish, position if at == latest else earlier.position, hinted)",
+        "_count(earlier, seen), wish, position, earlier.hinted",
+        "_count(earlier, seen), wish, position if at == latest else earlier.position, earlier.hinted",
         FOLD + "order_is_the_position_never_the_timestamp",
     ),
     (
@@ -162,8 +162,8 @@ BREAKS: list[tuple[str, ...]] = [
     (
         "the last wish replaces the longer one",
         "state",
-        "longest = max(left, default=None)",
-        "longest = left[-1] if left else None",
+        "if wish is None or (before is not None and before > wish):",
+        "if wish is None:",
         FOLD + "a_retry_after_of_one_run_does_not_shorten_anothers_wait",
     ),
     (
@@ -176,8 +176,8 @@ BREAKS: list[tuple[str, ...]] = [
     (
         "one hint replaces the base that another failure waits for",
         "state",
-        "    hinted = earlier.hinted and retry_after is not None\n    return Failure(latest",
-        "    hinted = retry_after is not None\n    return Failure(latest",
+        "wish, position, earlier.hinted and retry_after is not None)",
+        "wish, position, retry_after is not None)",
         FOLD + "a_retry_after_of_one_run_does_not_shorten_anothers_wait",
     ),
     (
@@ -190,15 +190,15 @@ BREAKS: list[tuple[str, ...]] = [
     (
         "of parallel waits the shorter stands",
         "state",
-        "longest = max(left, default=None)",
-        "longest = min(left, default=None)",
+        "before is not None and before > wish",
+        "before is not None and before < wish",
         FOLD + "parallel_runs_that_meet_one_incident_are_one_failure",
     ),
     (
         "a joint wish of no wait is no wish",
         "state",
-        "wish = None if longest is None else max(longest, timedelta(0))",
-        "wish = max(longest, timedelta(0)) if longest else None",
+        "max(wish - (now - since), _OVER)",
+        "max(wish - (now - since), _OVER) or None",
         FOLD + "parallel_wishes_of_no_wait_are_no_wait",
     ),
     (
