@@ -81,11 +81,16 @@ class Judge:
         return found if found is not None and self._take(found) else None
 
     def written(self, records: Sequence[Record]) -> Usual | None:
-        """The same of records that this process has just sealed and chained itself, as this file's session."""
-        events = [replace(one.event, session=one.session) for one in records if one.event is not None]
-        ids = [one.id for one in records if isinstance(one.id, str)]
-        if not len(events) == len(ids) == len(records):
-            return None
+        """The same of records that this process has just sealed and chained itself, as this file's session.
+
+        What a repair tells is the log's business: it is no usual one.
+        """
+        events, ids = list[Event](), list[str]()
+        for one in records:
+            if one.event is None or isinstance(one.event, LogRepaired) or not isinstance(one.id, str):
+                return None
+            events.append(replace(one.event, session=one.session))
+            ids.append(one.id)
         found = Usual(events, ids, [one.seal for one in records])
         return found if self._take(found) else None
 

@@ -79,7 +79,7 @@ class Look:
             elif starts(_OURS, at):
                 found.append((at, behind))
             elif not starts(self._foreign, at) or seal.may_end(block, behind):
-                if self._is_found(block[at : behind - 1]):
+                if self._stands_out(block[at : behind - 1]):
                     found.append((at, behind))
                 most = self._foreign[0]
             at = behind
@@ -95,14 +95,14 @@ class Look:
             if line.startswith(_OURS):
                 found.append((stream.tell() - len(line), stream.tell()))
             elif not line.startswith(self._foreign) or seal.may_end(line, len(line)):
-                if self._is_found(line[:-1]):
+                if self._stands_out(line[:-1]):
                     found.append((stream.tell() - len(line), stream.tell()))
                 most = self._foreign[0]
         if end == len(block):
             return lines, found
         return lines - 1, [one for one in found if one[1] <= end]  # the last one has no newline yet
 
-    def _is_found(self, line: bytes) -> bool:
+    def _stands_out(self, line: bytes) -> bool:
         """Whether a line, without its newline, is a candidate or blank. If its head alone says no, that is
         remembered."""
         if is_candidate(line) or not line.strip():

@@ -10,7 +10,7 @@ report says of a piece the tally's. Whole lines of every day go many at once; th
 import copy
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import accumulate, count
+from itertools import accumulate, count, islice
 from typing import Final
 
 from eventlog import codec
@@ -26,7 +26,7 @@ from eventlog.usual import LONGEST_ID, Usual
 from replay import Recorded
 
 _PARENTS: Final = 16
-"""So many of the latest foreign lines are remembered, to find the last one that has an id."""
+"""So many of the latest foreign lines are looked through for the last one that has an id."""
 
 _LONGEST_PARENT: Final = 64 << 20
 """Bytes; a longer foreign line is not read for its id. Messages with pictures have megabytes."""
@@ -53,7 +53,8 @@ class Reader:
         self.last_id: str | None = None
         """The ``id`` of the last own event; a foreign line behind it may be the last entry (see :attr:`foreign`)."""
         self.foreign: deque[tuple[int, int]] = deque(maxlen=_PARENTS)
-        """Offset and length of the foreign lines behind the last own event, the latest ones."""
+        """Offset and length of the foreign lines behind the last own event, the latest ones; several in a row may be
+        one."""
         self.hosted = False
         """Whether a host writes here too: it holds a foreign line other than its first."""
         self._tally = Tally(self.report)
@@ -113,7 +114,9 @@ class Reader:
         if lines > len(own):
             self.hosted = True
             self.report.pieces[Kind.FOREIGN.value] += lines - len(own)
-            self.foreign.extend(reversed([*_last_lines(block, own[-1][1] if own else begin, end, size)]))
+            start = own[-1][1] if own else begin
+            if start < end:
+                self.foreign.append((size + start, end - start))
         self._tally.line += lines
         self.report.size += end - begin
         self._splitter.skip(end - begin)
@@ -170,14 +173,18 @@ class Reader:
 
         ``read`` gives the bytes at an offset, so many.
         """
-        for offset, length in reversed(self.foreign):
-            if length > _LONGEST_PARENT:
-                continue
-            fields = codec.decode(read(offset, length))
+        for line in islice(self._backwards(read), _PARENTS):
+            fields = codec.decode(line)
             entry = fields.get("id") if fields is not None and fields.get("type") != "session" else None
             if isinstance(entry, str) and len(entry) <= LONGEST_ID:
                 return entry
         return self.last_id
+
+    def _backwards(self, read: Callable[[int, int], bytes]) -> Iterator[bytes]:
+        """The foreign lines behind the last own event, the last one first; of one that is too long, nothing."""
+        for offset, length in reversed(self.foreign):
+            data = read(offset, length) if length <= _LONGEST_PARENT else b""
+            yield from reversed(data.removesuffix(b"\n").rsplit(b"\n", _PARENTS))
 
     @property
     def open_end(self) -> bool:
@@ -195,7 +202,7 @@ class Reader:
     def _stretch(self, stretch: Stretch) -> None:
         """What ``_text`` would do with each of its lines, at once."""
         self.hosted = True
-        self.foreign.extend(stretch.last(_PARENTS))
+        self.foreign.append((stretch.offset, stretch.length))
         self.report.pieces[Kind.FOREIGN.value] += len(stretch.lines)
         self._tally.line += len(stretch.lines)
 
@@ -226,13 +233,3 @@ class Reader:
         if isinstance(event_id, str):
             self.last_id = event_id if len(event_id) <= LONGEST_ID else self.last_id
             self.foreign.clear()
-
-
-def _last_lines(block: bytes, begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Offset and length of the last lines before ``end``, backwards; ``size``: the offset of the block."""
-    for _ in range(_PARENTS):
-        if begin == end:
-            return
-        start = block.rfind(b"\n", begin, end - 1) + 1 or begin
-        yield size + start, end - start
-        end = start

@@ -18,7 +18,7 @@ _FRAME: Final = frozenset({"v", "prev", "session", "seal"})
 def pieces(text: Text | Stretch) -> Iterator[Piece]:
     """The pieces of one text, in order; together they are as long as it is."""
     if isinstance(text, Stretch):
-        yield from (Piece(offset, length, Kind.FOREIGN) for offset, length in text.last(len(text.lines)))
+        yield from (Piece(one.offset, one.length, Kind.FOREIGN) for one in text.texts())
     elif text.zeros:
         yield Piece(text.offset, text.length, Kind.ZEROS)
     elif text.length > len(text.data) or text.length > LONGEST:

@@ -46,18 +46,12 @@ class Stretch(NamedTuple):
     def length(self) -> int:
         return sum(map(len, self.lines)) + len(self.lines)
 
-    def last(self, most: int) -> list[tuple[int, int]]:
-        """Offset and length of the last lines, ``most`` of them."""
-        end, found = self.offset + self.length, []
-        for line in reversed(self.lines[-most:]):
-            end -= len(line) + 1
-            found.append((end, len(line) + 1))
-        return found[::-1]
-
     def texts(self) -> Iterator["Text"]:
         """The lines, each for itself."""
-        for (offset, length), line in zip(self.last(len(self.lines)), self.lines, strict=True):
-            yield Text(offset, length, line + b"\n")
+        at = self.offset
+        for line in self.lines:
+            yield Text(at, len(line) + 1, line + b"\n")
+            at += len(line) + 1
 
 
 class Splitter:

@@ -27,7 +27,7 @@ from eventlog.append import Log
 from eventlog.choosing import new_id
 from eventlog.neighbours import Neighbours
 from eventlog.reader import Reader
-from replay import AttemptFailed, AttemptSucceeded, ModelState, Recorded, decide, event_from_fields, fold
+from replay import AttemptFailed, AttemptSucceeded, LogRepaired, ModelState, Recorded, decide, event_from_fields, fold
 from replay.events import NOTHING, format_time
 
 CALLS = ("open_append", "lock", "unlock", "identify", "identify_path", "read_at", "write", "written_to", "sync")
@@ -166,8 +166,17 @@ def test_what_we_wrote_is_known_as_it_is_read(made: list[Any], asked: set[int]) 
         assert mine._judge.ids == whole._judge.ids
         assert vars(mine._tally) | {"report": 0} == vars(whole._tally) | {"report": 0}
         assert mine.report == whole.report
-        assert (mine.last_id, mine.foreign, mine.position) == (whole.last_id, whole.foreign, whole.position)
+        assert (mine.last_id, [*mine.foreign], mine.position) == (whole.last_id, [], whole.position)
         assert mine._splitter.offset == whole._splitter.offset
+
+
+def test_a_repair_is_known_whoever_recorded_it(path: Path) -> None:
+    log = Log(path)
+    with log.mutex():
+        log.add(failure("1"))
+        log.add(plain(LogRepaired(corrupt=0, gaps=0)))
+    assert log.report.repairs == 1
+    check(log, path)
 
 
 # who else writes

@@ -178,6 +178,13 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
         "test_append_shortcuts.py::test_what_we_wrote_is_known_as_it_is_read",
     ),
     (
+        "a repair that we wrote ourselves is an event like any other",
+        "judge",
+        "if one.event is None or isinstance(one.event, LogRepaired) or",
+        "if one.event is None or",
+        "test_append_shortcuts.py::test_a_repair_is_known_whoever_recorded_it",
+    ),
+    (
         "what we wrote ourselves has no lines",
         "reader",
         "        self._tally.line += len(written)\n",

@@ -772,9 +772,10 @@ def test_bytes_read_in_any_blocks_are_the_same_log(data: bytes, sizes: list[int]
     assert read(data, sizes=sizes) == read(data)
 
 
-def memory(reader: Reader) -> tuple[object, ...]:
+def memory(reader: Reader, data: bytes) -> tuple[object, ...]:
     """All that the append protocol asks a reader for."""
-    return reader.report, reader.position, reader.last_id, list(reader.foreign), reader.hosted
+    entry = reader.last_entry(lambda offset, length: data[offset : offset + length])
+    return reader.report, reader.position, reader.last_id, entry, reader.hosted
 
 
 def check_ahead(blocks: Iterable[bytes]) -> None:
@@ -787,10 +788,10 @@ def check_ahead(blocks: Iterable[bytes]) -> None:
         ahead, more = reader.ahead()
         fresh = Reader(SESSION)
         whole = fresh.feed(seen)
-        assert memory(reader) == memory(fresh)
+        assert memory(reader, seen) == memory(fresh, seen)
         assert reader.open_end == (seen != b"" and not seen.endswith(b"\n"))
         whole += fresh.finish()
-        assert (found + more, memory(ahead)) == (whole, memory(fresh))
+        assert (found + more, memory(ahead, seen)) == (whole, memory(fresh, seen))
     found += reader.finish()
     assert (found, reader.report) == read(seen)
 

@@ -166,7 +166,9 @@ def test_foreign_lines_are_taken_at_once_and_only_within_a_block() -> None:
     assert [type(text) for text in Splitter().feed(host)][1:] == [Stretch]
     assert not any(isinstance(text, Stretch) for at in range(len(host)) for text in Splitter().feed(host[at : at + 1]))
     stretch = next(text for text in Splitter().feed(host) if isinstance(text, Stretch))
-    assert stretch.last(2) == [(len(sizes.MESSAGE) * number, len(sizes.MESSAGE)) for number in (98, 99)]
+    places = [(one.offset, one.length, one.data) for one in stretch.texts()]
+    size = len(sizes.MESSAGE)
+    assert places == [(size * number, size, sizes.MESSAGE) for number in range(1, 100)]
 
 
 def test_a_line_that_names_one_of_our_types_is_looked_at_wherever_it_stands() -> None:

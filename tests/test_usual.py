@@ -10,10 +10,10 @@ JSON decoders may see differently stands in such records; a broken seal alone wo
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import pairwise, product
+from itertools import islice, pairwise, product
 from typing import Final, NamedTuple
 
 import pytest
@@ -450,10 +450,11 @@ class Exact(Reader):
 Said = tuple[object, ...]
 
 
-def said(reader: Reader, found: Sequence[Recorded]) -> Said:
+def said(reader: Reader, found: Sequence[Recorded], data: bytes) -> Said:
     """All that a reader tells; the events as they are spelt, since 1 equals 1.0 and a time the same one elsewhere."""
     report = reader.report
-    more = (reader.position, reader.last_id, tuple(reader.foreign), reader.hosted, reader.open_end)
+    behind = tuple(islice(reader._backwards(part_of(data)), 16))
+    more = (reader.position, reader.last_id, behind, reader.hosted, reader.open_end)
     return (list(map(repr, found)), report, dict(report.pieces), *more)
 
 
@@ -466,17 +467,23 @@ AFTERWARDS: Final = (
 """What the readers are fed in the end, so that they show what they remember: ids, the chain, the number of the line."""
 
 
-def told(reader: Reader, blocks: Iterable[bytes], then: Iterable[bytes]) -> Iterator[Said]:
+def part_of(data: bytes) -> Callable[[int, int], bytes]:
+    """What gives a reader the bytes at an offset, so many."""
+    return lambda offset, length: data[offset : offset + length]
+
+
+def told(reader: Reader, blocks: Sequence[bytes], then: Sequence[bytes]) -> Iterator[Said]:
     """What is said behind the blocks; what would be if they were all; then what is said of what comes afterwards."""
+    data = b"".join([*blocks, *then])
     found = [one for block in blocks for one in reader.feed(block)]
-    yield said(reader, found)
+    yield said(reader, found, data)
     clone, more = reader.ahead()
-    yield said(clone, more)
+    yield said(clone, more, data)
     for block in then:
         found += reader.feed(block)
-        yield said(reader, found)
+        yield said(reader, found, data)
     found += reader.finish()
-    yield said(reader, found)
+    yield said(reader, found, data)
 
 
 class Taken(NamedTuple):
@@ -648,6 +655,19 @@ def test_a_foreign_line_in_one_block_and_ours_in_the_next_read_the_same() -> Non
     assert same(data, data.splitlines(keepends=True)).events == 4
     for line in lines:
         assert same(data, cut(data, [data.index(line)])).events == 4
+
+
+@pytest.mark.parametrize("without", [0, 1, 14, 15, 16, 40])
+def test_the_last_entry_is_looked_for_in_sixteen_lines_however_they_came(without: int) -> None:
+    other, entry = message("m0").rstrip(b"\n"), message("m1").rstrip(b"\n")
+    more = [b'{"type":"message","n":%d}' % number for number in range(without)]
+    data = log([USUAL[1].line(0, None), *[other] * (without < 16), entry, *more])
+    third = data.index(entry) + len(entry) + 30 * (without // 3)
+    for blocks in ([data], cut(data, range(len(data))), cut(data, [data.index(entry)]), cut(data, [third])):
+        for reader in (Reader(SESSION), Exact(SESSION)):
+            for block in blocks:
+                reader.feed(block)
+            assert reader.last_entry(part_of(data)) == ("m1" if without < 16 else "id-0")
 
 
 @pytest.mark.parametrize("more", [b"", b"x" * 50], ids=["to its end", "and more"])
