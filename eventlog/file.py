@@ -26,6 +26,19 @@ BLOCK: Final = 1 << 19
 """How much is read at once, in bytes: what is looked at should still lie in the processor's own memory."""
 
 
+def _keep_freed_memory() -> None:
+    """Have glibc keep the memory of a block that was read, for the next one.
+
+    It gives what is free at the heap's end back to the system, beyond twice the largest piece that was ever mapped for
+    itself and freed; and each page that it then takes anew costs a fault: a third of the time of reading a large log.
+    Here is a large piece, mapped and freed without being touched, which takes 30 µs. Elsewhere it does nothing.
+    """
+    bytes(8 * BLOCK)
+
+
+_keep_freed_memory()
+
+
 class Identity(Struct, frozen=True, gc=False):
     """Which file this is, and how it stands."""
 

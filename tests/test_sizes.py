@@ -1,6 +1,7 @@
 """Extreme logs, scaled down: the commands read them in memory that doesn't grow with them (``torture/sizes.py``)."""
 
 import json
+import platform
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 from commands import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from logs import hosted, ten_events
+from logs import hosted, message, ten_events
 from torture import sizes
 from torture.rows import Row
 from torture.sizes import MIB, Ended, Size
@@ -104,6 +105,33 @@ def test_a_size_that_fails_is_a_fault() -> None:
         size._judge(row, "show", Ended(code, out, err, peak, 0.0))
     size._judge(row, "show", Ended(0, b"some", b"", 9, 0.0))
     assert (row.raised, row.silent) == (2, 1)
+
+
+_FAULTS: Final = """
+import resource, sys
+from eventlog import read_events
+from replay import fold
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    fold(read_events(sys.argv[1]))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_a_large_log_is_read_into_the_same_memory_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    with path.open("wb") as log:
+        log.write(ten_events().data)
+        for number in range(64):
+            log.write(message(f"{number:08x}", text="x" * (MIB - 200)))
+    done = subprocess.run([sys.executable, "-c", _FAULTS, path], capture_output=True, cwd=ROOT, check=True)
+    pages = 64 * MIB // 4096
+    assert int(done.stdout) < pages // 40, "the memory of each block was given back and taken anew"
 
 
 def test_a_process_tells_its_own_peak_and_not_its_parents() -> None:
