@@ -53,10 +53,6 @@ class _Nothing(Mapping[str, object]):
 NOTHING: Final[Mapping[str, object]] = _Nothing()
 
 
-def _nothing() -> Mapping[str, object]:
-    return NOTHING
-
-
 class _Event(Struct, frozen=True, kw_only=True, gc=False, rename="camel", tag_field="type"):
     """What every event has; the order of the fields is the file's."""
 
@@ -64,7 +60,7 @@ class _Event(Struct, frozen=True, kw_only=True, gc=False, rename="camel", tag_fi
     timestamp: Time | None = None
     session: Text | None = None
     turn: Text | None = None
-    extra: Mapping[str, object] = field(default_factory=_nothing)
+    extra: Mapping[str, object] = NOTHING
 
 
 class AttemptFailed(_Event, frozen=True, kw_only=True, tag="attempt_failed"):
