@@ -539,6 +539,7 @@ def test_a_command_over_all_of_them_at_once(name: str, place: Place) -> None:
             assert one["schemaVersion"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_with_each_of_them_as_file_and_argument(name: str, place: Place) -> None:
     for string in EVERY:
