@@ -22,10 +22,11 @@ check: $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Everything, the heavy tests too, with the branch coverage of the two rooms that people trust. What is traced takes twice
-# the time: the heavy tests run apart, and the property tests with a quarter of their examples (make test has them all).
+# Everything that make test leaves out, and with all extras what it doesn't, with the branch coverage of the two rooms that
+# people trust. What is traced takes twice the time: the heavy tests run apart, and the property tests with a quarter of
+# their examples (make test has them all).
 test-all: $(VENV)/.gateways
-	HYPOTHESIS_PROFILE=brief $(BIN)/python -m pytest -q -n auto -m "not slow" --cov --cov-report=term --cov-fail-under=95
+	HYPOTHESIS_PROFILE=brief $(BIN)/python -m pytest -q -n auto -m "not slow and not once" --cov --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
 
 # Minutes of crashes, kills, flipped bits and hostile input, as a table; TORTURE=long takes an hour.

@@ -16,6 +16,8 @@ from logs import SEAL_BYTES, SESSION, kinds, put, read, ten_events
 from eventlog import Report, Session, read_events
 from replay import Event
 
+pytestmark = pytest.mark.once
+
 WHOLE = ten_events().data
 LINES = WHOLE.splitlines(keepends=True)
 EVENTS: list[Event] = [one.event for one in read(WHOLE)[0]]

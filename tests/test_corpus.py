@@ -25,6 +25,8 @@ from eventlog.openclaw import database
 from eventlog.verify import Verdict
 from replay import Event, classify
 
+pytestmark = pytest.mark.once
+
 FILES = sorted(path for path in CORPUS.iterdir() if path.name != "README.md")
 SHORT = {
     "reader": 60,

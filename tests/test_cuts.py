@@ -14,6 +14,8 @@ from logs import CRASH_STATES, SEAL_BYTES, SESSION, compact, header, kinds, mess
 from eventlog import Session, read_events
 from replay import Event, fold
 
+pytestmark = pytest.mark.once
+
 Step = Callable[[Session], object] | bytes
 """Something that the gateway records, or a line that its host writes."""
 

@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 SWITCHLOG = [sys.executable, "-c", "from cli.app import main; main()"]
 TURNS, KILLS = 7, 2
 QUICK = ["--turns", str(TURNS), "--kills", str(KILLS), "--speed", "20"]

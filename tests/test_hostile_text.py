@@ -37,6 +37,8 @@ from cli import app as switchlog
 from cli.output import OUR_BUG
 from cli.safe_text import for_csv, for_html, for_json, visible
 
+pytestmark = pytest.mark.once
+
 SGR: Final = re.compile(r"\x1b\[(?:0|1|2|[0-9]?;?3[1-6]|1;3[1-6])m")
 """What rich writes for our colours; none of the hostile sequences looks so."""
 UNSEEN: Final = frozenset(

@@ -20,6 +20,8 @@ from replay.dialects.openclaw_file import FileLog
 from replay.dialects.openclaw_forms import is_file_line
 from replay.events import format_time, type_name
 
+pytestmark = pytest.mark.once
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SEED = FIXTURES / "seed"
 INCIDENT = SEED / "17a309d8.gateway.log"

@@ -17,6 +17,8 @@ from logs import CRASH_STATES, SESSION, header, kinds, message, read
 from eventlog import Session, read_events
 from replay import fold
 
+pytestmark = pytest.mark.once
+
 WRITER = Path(__file__).with_name("writer.py")
 RUNS = 8
 """Logs, each of which sees so many kills within an append, and so many at any moment, one after the other."""
