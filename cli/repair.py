@@ -90,7 +90,7 @@ def fields(done: "Repair") -> dict[str, object]:
 
 def lines(done: "Repair") -> "Iterator[Line]":
     """What people see."""
-    from cli.render import labelled, line
+    from cli.render import labelled, line, many
     from cli.safe_text import visible
 
     name = visible(str(done.path))
@@ -108,7 +108,8 @@ def lines(done: "Repair") -> "Iterator[Line]":
             "ended",
             f"{done.separated:,} {'line that lacks its' if done.separated == 1 else 'lines that lack their'} newline",
         )
-    stays = ", ".join(f"{count:,} {kind}" for kind, count in done.damage.items() if count)
+    damage = ((kind, count) for kind, count in done.damage.items() if count)
+    stays = ", ".join(many(count, "gap") if kind == "gaps" else f"{count:,} {kind}" for kind, count in damage)
     if stays:
         yield labelled("stays", f"{stays}: told as known damage from now on; it still does not count")
     if done.copy is not None:

@@ -271,6 +271,14 @@ def test_a_record_within_anothers_line_that_would_begin_to_count_is_not_let_out(
     assert "would tell other events" in done.stderr
 
 
+def test_one_gap_is_told_as_one(path: Path) -> None:
+    draft = Draft()
+    lines = [draft.failed() for _ in range(3)]
+    put(path, header() + lines[0] + b"\0\0" + lines[2])
+    shown = switchlog("repair", path, "--dry-run").stdout
+    assert re.search(r"^stays +1 gap: told as known damage", shown, re.MULTILINE), shown
+
+
 def test_the_command_says_what_it_does_and_does_nothing_twice(path: Path) -> None:
     put(path, damaged())
     dry = json.loads(switchlog("repair", path, "--dry-run", "--json").stdout)
